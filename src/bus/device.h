@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Devices: a model's instance on a bus, its configuration space, BARs,
+ * interrupts and its way to memory.
+ *
+ * Locks: dev->lock around every model callback and every change of
+ * configuration, interrupt or attachment state that a callback can see.
+ * Order: group, ioas, then dev->lock. DMA takes no lock at all: it enters
+ * dev->gate.
+ */
+#ifndef RF_BUS_DEVICE_H
+#define RF_BUS_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <ringfence/device.h>
+
+#include "base/gate.h"
+#include "iommu/domain.h"
+
+#define BDF_FMT "%04x:%02x:%02x.%x"
+
+struct pci_address {
+	uint16_t domain;
+	uint8_t bus;
+	uint8_t slot;
+	uint8_t function;
+};
+
+/* "0000:01:00.0" or "01:00.0": 0 or -EINVAL (anything behind it included). */
+int pci_address_parse(const char *text, struct pci_address *out);
+int pci_address_compare(const struct pci_address *a, const struct pci_address *b);
+
+#define PCI_CONFIG_SIZE 256u
+#define PCI_CONFIG_EXT_SIZE 4096u
+
+/* Interrupt kinds, numbered as VFIO's indexes. */
+enum irq_index { IRQ_INTX, IRQ_MSI, IRQ_MSIX, IRQ_ERR, IRQ_REQ, IRQ_INDEXES };
+
+/**
+ * struct irq_sink - where a device's interrupts go
+ * @signal: an unmasked interrupt fires; with dev->lock held; must not call
+ *	back into the device. For IRQ_INTX: called at each change of the line
+ *	with @vector 1 asserted, 0 deasserted
+ */
+struct irq_sink {
+	void (*signal)(struct irq_sink *sink, enum irq_index index, unsigned vector);
+};
+
+struct bar_state {
+	const struct rf_bar *decl;
+	int memfd;	/* the pages behind it, -1 until bar_backing() */
+	uint8_t *mem;	/* our writable view of them */
+};
+
+struct rf_device {
+	const struct rf_pci_model *model;
+	struct pci_address address;
+	char name[16];		 /* "0000:01:00.0" */
+	struct rf_machine *machine;
+	struct rf_group *group;	 /* NULL: never assignable */
+	const struct iommu_kind *iommu;	/* the IOMMU above it, or NULL */
+	pthread_mutex_t lock;	 /* recursive */
+	void *data;		 /* the model's */
+	struct prop_values *props;
+	char *error;		 /* rf_device_error() */
+
+	/* configuration space: what hardware would hold, and which bits are writable */
+	unsigned config_size;
+	uint8_t config[PCI_CONFIG_EXT_SIZE];
+	uint8_t config_wmask[PCI_CONFIG_EXT_SIZE];
+	uint8_t config_w1c[PCI_CONFIG_EXT_SIZE];
+	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */
+	struct bar_state bars[RF_PCI_BARS];
+
+	/* interrupts: see irq.c */
+	struct irq_sink *sink;
+	struct irq_state *irq;
+
+	/* DMA: see dma.c */
+	struct gate gate;
+	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
+	_Atomic unsigned complaints;	 /* lines already logged */
+
+	struct rf_device *next;		 /* in the machine's list, by address */
+	void *host_driver;		 /* name of the bound driver: const char *, or NULL */
+};
+
+/*
+ * Make a device of a model. @values: property names and values, ended by a
+ * NULL name; checked against the model's table. Runs the model's init. On
+ * failure *error (to be freed) says why.
+ * 0; -EINVAL for a bad property or declaration; what init returned; -ENOMEM.
+ */
+struct prop_value {
+	const char *name;
+	const char *value;
+};
+int device_new(const struct rf_pci_model *model, const struct pci_address *address,
+	       const struct prop_value *values, struct rf_device **out, char **error);
+void device_free(struct rf_device *dev);
+
+/* Power-on state: configuration, interrupts, the model. Takes the lock. */
+void device_reset(struct rf_device *dev);
+/* Whether the device has a reset of its own (FLR, or PM without NoSoftReset). */
+bool device_can_reset(const struct rf_device *dev);
+
+static inline void device_lock(struct rf_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+}
+
+static inline void device_unlock(struct rf_device *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* Configuration space as hardware; 1, 2 or 4 bytes, aligned. Take the lock. */
+uint32_t config_read(struct rf_device *dev, unsigned off, unsigned size);
+void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size);
+bool config_memory_enabled(const struct rf_device *dev);
+
+/* BARs. Aligned 1, 2, 4, 8 bytes; the MSI-X table and PBA are served here. Take the lock. */
+uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size);
+void bar_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val,
+	       unsigned size);
+/* Any range, split as struct rf_bar promises. */
+void bar_read_bytes(struct rf_device *dev, unsigned bar, uint64_t off, void *buf, size_t len);
+void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const void *buf,
+		     size_t len);
+/* What the page at @off is. MSI-X pages are RF_AREA_TRAP. */
+enum rf_area_kind bar_page_kind(const struct rf_device *dev, unsigned bar, uint64_t off);
+/* The memfd behind a BAR (made at first use), or a negative errno. */
+int bar_backing(struct rf_device *dev, unsigned bar);
+/* Let the model look at its doorbell pages: what .poll returned. Takes the lock. */
+unsigned device_poll(struct rf_device *dev);
+
+/*
+ * Interrupts, host side: what a kernel does when VFIO enables vectors. Take
+ * the lock. MSI-X: enable, then unmask each vector in use; a pending one fires.
+ */
+unsigned irq_count(const struct rf_device *dev, enum irq_index index);
+void irq_set_sink(struct rf_device *dev, struct irq_sink *sink);
+void irq_enable(struct rf_device *dev, enum irq_index index); /* MSI, MSI-X */
+void irq_disable(struct rf_device *dev, enum irq_index index);
+void irq_mask_vector(struct rf_device *dev, unsigned vector, bool masked); /* MSI-X */
+bool irq_line(struct rf_device *dev); /* is INTx asserted by the model */
+
+/* Attachment; the group does this. The old domain is in use by no DMA of the device on return. */
+int device_attach(struct rf_device *dev, struct domain *domain);
+void device_detach(struct rf_device *dev);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Isolation groups, first form: each device that has an IOMMU above it is in
+ * a group of its own. Who decides that is behind group_add_device(), so that
+ * providers can take its place.
+ */
+#ifndef RF_GROUP_GROUP_H
+#define RF_GROUP_GROUP_H
+
+#include <ringfence/group.h>
+
+#include "bus/device.h"
+
+struct rf_ioas;
+
+struct rf_group {
+	unsigned id;
+	struct rf_device **devices;
+	unsigned nr_devices;
+	struct rf_ioas *ioas;	   /* attached, or NULL */
+	struct domain *domain;
+	struct rf_group *next;	   /* in the machine's list, by id */
+};
+
+/* A new, empty group. */
+int group_new(unsigned id, struct rf_group **out);
+void group_free(struct rf_group *group);
+/* -EBUSY when the device has a group already. */
+int group_add_device(struct rf_group *group, struct rf_device *dev);
+
+/* group_attach(): as rf_group_attach(). */
+int group_attach(struct rf_group *group, struct rf_ioas *ioas);
+void group_detach(struct rf_group *group);
+/* Whether a device is bound to something else than vfio-pci (or nothing). */
+bool group_viable(const struct rf_group *group);
+
+#endif

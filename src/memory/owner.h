@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Owners: whose memory a mapping refers to.
+ *
+ * Today there is one kind, this process; the operations leave room for memory
+ * of another process (reached by system calls, never by pointer).
+ *
+ * An owner also keeps, by address, the segments of its memory that are mapped
+ * for DMA, so that the interposed munmap finds what it would take away; see
+ * pin.h.
+ */
+#ifndef RF_MEMORY_OWNER_H
+#define RF_MEMORY_OWNER_H
+
+#include <ringfence/types.h>
+
+/*
+ * Copies between our memory and the owner's. 0 or -EFAULT, then with part of
+ * the range possibly copied. Any context, signal handlers included.
+ */
+int owner_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len);
+int owner_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len);
+
+/*
+ * Whether [addr, addr + len) is there with the rights in @prot (RF_READ,
+ * RF_WRITE), as get_user_pages would find it: 0 or -EFAULT. A few pages are
+ * touched, more are looked up in the process's memory map, so the cost does
+ * not grow with the length. Ranges named by owner_add_device_range() pass.
+ */
+int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
+
+/* BAR mappings: inaccessible at times, yet legal to map for DMA. */
+int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+
+struct rf_owner *owner_new_self(void);
+void owner_free(struct rf_owner *owner);
+
+#endif
