@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cmocka takes SIGSEGV and SIGBUS for itself around every test and fixture,
+ * after fault_install() may have run. A test in which a fault-safe copy is to
+ * fail calls take_faults() first, in its own body.
+ */
+#ifndef RF_TESTS_FAULTS_H
+#define RF_TESTS_FAULTS_H
+
+#include <signal.h>
+
+#include "memory/fault.h"
+
+static inline void take_faults_handler(int sig, siginfo_t *info, void *ctx)
+{
+	if (!fault_fixup(ctx))
+		signal(sig, SIG_DFL);
+}
+
+static inline void take_faults(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = take_faults_handler,
+		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK,
+	};
+
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+}
+
+#endif
