@@ -77,3 +77,18 @@ int sys_getpid(void)
 {
 	return (int)call6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
+
+int sys_fcntl(int fd, int cmd, long arg)
+{
+	return (int)call6(SYS_fcntl, fd, cmd, arg, 0, 0, 0);
+}
+
+ssize_t sys_readlink(const char *path, char *buf, size_t len)
+{
+	return call6(SYS_readlink, (long)path, (long)buf, (long)len, 0, 0, 0);
+}
+
+int sys_poll(struct pollfd *fds, unsigned long nfds, int timeout_ms)
+{
+	return (int)call6(SYS_poll, (long)fds, (long)nfds, timeout_ms, 0, 0, 0);
+}

@@ -22,6 +22,10 @@ ssize_t sys_pread(int fd, void *buf, size_t len, off_t off);
 ssize_t sys_pwrite(int fd, const void *buf, size_t len, off_t off);
 int sys_ioctl(int fd, unsigned long cmd, void *arg);
 int sys_getpid(void);
+int sys_fcntl(int fd, int cmd, long arg);
+ssize_t sys_readlink(const char *path, char *buf, size_t len);
+struct pollfd;
+int sys_poll(struct pollfd *fds, unsigned long nfds, int timeout_ms);
 
 /* Whether a pointer result is an error; then sys_error() is the negative errno. */
 static inline int sys_failed(const void *p)

@@ -19,6 +19,7 @@ struct rf_group {
 	unsigned nr_devices;
 	struct rf_ioas *ioas;	   /* attached, or NULL */
 	struct domain *domain;
+	_Atomic(void *) holder;	   /* who has it open exclusively (vfio), or NULL */
 	struct rf_group *next;	   /* in the machine's list, by id */
 };
 

@@ -5,9 +5,12 @@
 #ifndef RF_VFIO_VFIO_H
 #define RF_VFIO_VFIO_H
 
+#include <stdatomic.h>
+
 #include "base/file.h"
 
 struct rf_machine;
+struct rf_device;
 struct rf_group;
 
 /**
@@ -16,21 +19,31 @@ struct rf_group;
  * @unsafe_interrupts: allow assignment without interrupt remapping
  * @hide_mmap: no region reports FLAG_MMAP (for VMMs under KVM)
  * @memlock: most bytes that may be mapped in all, UINT64_MAX: no limit
+ * @locked: bytes that all containers have mapped, held against @memlock; NULL:
+ *	each container is counted alone
+ * @devices: head of the machine's devices, linked by their next: who shares a
+ *	bus and so is hit by its reset; NULL: nobody does
+ *
+ * Lives as long as what was opened with it.
  */
 struct vfio_options {
 	uint32_t entry_limit;
 	bool unsafe_interrupts;
 	bool hide_mmap;
 	uint64_t memlock;
+	_Atomic uint64_t *locked;
+	struct rf_device *const *devices;
 };
 
 /* open("/dev/vfio/vfio"): 0 or -ENOMEM. */
 int vfio_open_container(const struct vfio_options *options, struct file **out);
 
 /*
- * open("/dev/vfio/N"): -EBUSY while open, -ENODEV when the group cannot be
- * assigned, -EPERM without interrupt remapping; -ENOMEM. Exclusive opens
- * across processes are the caller's business.
+ * open("/dev/vfio/N"): -EBUSY while open (by a descriptor of the group or of one
+ * of its devices), -ENODEV when the group has no device; -ENOMEM. What else
+ * stands in the way of assignment is told later, where Linux does: -EPERM by
+ * SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt remapping).
+ * Exclusive opens across processes are the caller's business.
  */
 int vfio_open_group(struct rf_group *group, const struct vfio_options *options,
 		    struct file **out);
