@@ -14,6 +14,7 @@
 #define RF_BASE_FILE_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -85,11 +86,16 @@ struct file_ops {
  * struct file - an open file; embedded first in the module's own structure
  * @path: as /proc/self/fd/N shows it: "/dev/vfio/vfio", "/dev/vfio/7",
  *	"anon_inode:[vfio-device]"; lives as long as the file
+ * @gone: called once the file has been released, with @gone_arg: for what ends
+ *	with the file but is no business of its module (a lock between
+ *	processes); NULL: nothing
  */
 struct file {
 	const struct file_ops *ops;
 	atomic_uint refs;
 	const char *path;
+	void (*gone)(void *arg);
+	void *gone_arg;
 };
 
 static inline void file_init(struct file *file, const struct file_ops *ops,
@@ -97,6 +103,8 @@ static inline void file_init(struct file *file, const struct file_ops *ops,
 {
 	file->ops = ops;
 	file->path = path;
+	file->gone = NULL;
+	file->gone_arg = NULL;
 	atomic_init(&file->refs, 1);
 }
 
@@ -108,8 +116,14 @@ static inline struct file *file_get(struct file *file)
 
 static inline void file_put(struct file *file)
 {
-	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) == 1)
+	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) == 1) {
+		void (*gone)(void *arg) = file->gone;
+		void *arg = file->gone_arg;
+
 		file->ops->release(file);
+		if (gone)
+			gone(arg);
+	}
 }
 
 #endif
