@@ -126,7 +126,8 @@ struct rf_prop {
  * @msix_bar: BAR of the table and pending bits; the table lies at
  *	@msix_table, pending bits at @msix_pba, each in pages of its own
  * @msix_table: byte offset, a multiple of 4096
- * @msix_pba: byte offset, a multiple of 4096
+ * @msix_pba: byte offset, a multiple of 4096; with both 0 the engine adds a BAR
+ *	for them, in the first free slot
  * @cap_offset: where the capabilities lie in configuration space, 0: chosen
  *	(in the order MSI-X, MSI, PCI Express, PM, from 0x40)
  * @bars: the BARs

@@ -50,9 +50,10 @@ struct irq_sink {
 };
 
 struct bar_state {
-	const struct rf_bar *decl;
-	int memfd;	/* the pages behind it, -1 until bar_backing() */
-	uint8_t *mem;	/* our writable view of them */
+	const struct rf_bar *decl; /* size 0: no BAR */
+	int memfd;		   /* the pages behind it, -1 until bar_backing() */
+	uint8_t *mem;		   /* our writable view of them */
+	uint64_t address;	   /* device_set_bar_address() */
 };
 
 struct rf_device {
@@ -72,12 +73,19 @@ struct rf_device {
 	uint8_t config[PCI_CONFIG_EXT_SIZE];
 	uint8_t config_wmask[PCI_CONFIG_EXT_SIZE];
 	uint8_t config_w1c[PCI_CONFIG_EXT_SIZE];
+	uint8_t *power_on; /* config after a reset */
 	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */
 	struct bar_state bars[RF_PCI_BARS];
+
+	/* where the MSI-X table and pending bits lie: the model's wish, or a BAR we added */
+	uint8_t msix_bar;
+	uint64_t msix_table, msix_pba;
+	struct rf_bar added_bar;
 
 	/* interrupts: see irq.c */
 	struct irq_sink *sink;
 	struct irq_state *irq;
+	struct irq_eventfds *eventfds;	 /* rf_device_set_irq(): see direct.c */
 
 	/* DMA: see dma.c */
 	struct gate gate;
@@ -102,7 +110,18 @@ int device_new(const struct rf_pci_model *model, const struct pci_address *addre
 	       const struct prop_value *values, struct rf_device **out, char **error);
 void device_free(struct rf_device *dev);
 
-/* Power-on state: configuration, interrupts, the model. Takes the lock. */
+/*
+ * Where the machine's firmware put a BAR: survives every reset, as the host
+ * kernel's save and restore around one would have it.
+ */
+void device_set_bar_address(struct rf_device *dev, unsigned bar, uint64_t address);
+
+/*
+ * Power-on state: configuration, interrupts, the model. BAR addresses and the
+ * interrupt line register stay. MSI and MSI-X are disabled and all entries
+ * masked afterwards; COMMAND is 0: what a kernel restores then is the caller's
+ * business. Takes the lock.
+ */
 void device_reset(struct rf_device *dev);
 /* Whether the device has a reset of its own (FLR, or PM without NoSoftReset). */
 bool device_can_reset(const struct rf_device *dev);
@@ -121,6 +140,12 @@ static inline void device_unlock(struct rf_device *dev)
 uint32_t config_read(struct rf_device *dev, unsigned off, unsigned size);
 void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size);
 bool config_memory_enabled(const struct rf_device *dev);
+
+/* How large the BAR is, 0: there is none (also for the upper half of a 64-bit one). */
+static inline uint64_t bar_size(const struct rf_device *dev, unsigned bar)
+{
+	return bar < RF_PCI_BARS ? dev->bars[bar].decl->size : 0;
+}
 
 /* BARs. Aligned 1, 2, 4, 8 bytes; the MSI-X table and PBA are served here. Take the lock. */
 uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size);
@@ -142,13 +167,18 @@ unsigned device_poll(struct rf_device *dev);
  * the lock. MSI-X: enable, then unmask each vector in use; a pending one fires.
  */
 unsigned irq_count(const struct rf_device *dev, enum irq_index index);
-void irq_set_sink(struct rf_device *dev, struct irq_sink *sink);
+/* The caller's; it must live until another, or NULL, is set. Returns the previous one. */
+struct irq_sink *irq_set_sink(struct rf_device *dev, struct irq_sink *sink);
 void irq_enable(struct rf_device *dev, enum irq_index index); /* MSI, MSI-X */
 void irq_disable(struct rf_device *dev, enum irq_index index);
 void irq_mask_vector(struct rf_device *dev, unsigned vector, bool masked); /* MSI-X */
 bool irq_line(struct rf_device *dev); /* is INTx asserted by the model */
 
-/* Attachment; the group does this. The old domain is in use by no DMA of the device on return. */
+/*
+ * Attachment; the group does this. A second attach replaces the first: 0, or
+ * -ENOMEM and all is as before. The old domain is in use by no DMA of the
+ * device on return.
+ */
 int device_attach(struct rf_device *dev, struct domain *domain);
 void device_detach(struct rf_device *dev);
 

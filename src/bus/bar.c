@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * BARs: who answers an access, and the pages behind it.
+ *
+ * A page is one of: ours (the MSI-X table and pending bits), the model's (TRAP),
+ * or memory (READABLE, RAM, DOORBELL). Loads of memory pages read the
+ * memory, and stores to READABLE and DOORBELL pages call the model too, so an
+ * access through bar_read() and one through a mapping of the memfd give the
+ * same bytes.
+ *
+ * The memfd is made when somebody needs it: with the device if it has memory
+ * pages (the model fills them), else at the first mapping. Its descriptor is
+ * moved out of the way of a program's low numbers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "bus/internal.h"
+
+#define BAR_FD_MIN 512 /* lowest descriptor we like; where the limit is lower, any */
+
+static uint64_t all_ones(unsigned size)
+{
+	return UINT64_MAX >> (64 - 8 * size);
+}
+
+static bool bar_access_valid(const struct rf_device *dev, unsigned bar, uint64_t off, unsigned size)
+{
+	uint64_t end = bar_size(dev, bar);
+
+	return (size == 1 || size == 2 || size == 4 || size == 8) && off % size == 0 && off < end &&
+	       size <= end - off;
+}
+
+/* Whether @off is in the pages that hold @size bytes at @start. */
+static bool in_pages(uint64_t off, uint64_t start, uint64_t size)
+{
+	return off >= start && off - start < page_up(size);
+}
+
+static bool bar_in_table(const struct rf_device *dev, unsigned bar, uint64_t off)
+{
+	return dev->model->msix_vectors && bar == dev->msix_bar &&
+	       in_pages(off, dev->msix_table, (uint64_t)dev->model->msix_vectors * MSIX_ENTRY_SIZE);
+}
+
+static bool bar_in_pba(const struct rf_device *dev, unsigned bar, uint64_t off)
+{
+	return dev->model->msix_vectors && bar == dev->msix_bar &&
+	       in_pages(off, dev->msix_pba, (dev->model->msix_vectors + 63u) / 64 * 8);
+}
+
+enum rf_area_kind bar_page_kind(const struct rf_device *dev, unsigned bar, uint64_t off)
+{
+	const struct rf_bar_area *area;
+
+	if (bar >= RF_PCI_BARS)
+		return RF_AREA_TRAP;
+	area = dev->bars[bar].decl->areas;
+	for (unsigned i = 0; i < RF_BAR_AREAS && area[i].size; i++)
+		if (off >= area[i].offset && off - area[i].offset < area[i].size)
+			return area[i].kind;
+	return RF_AREA_TRAP;
+}
+
+static uint64_t mem_load(const uint8_t *at, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	case 2:
+		return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
+	case 4:
+		return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+	default:
+		return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+	}
+}
+
+static void mem_store(uint8_t *at, uint64_t val, unsigned size)
+{
+	switch (size) {
+	case 1:
+		__atomic_store_n(at, (uint8_t)val, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)at, (uint16_t)val, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)at, (uint32_t)val, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint64_t *)at, val, __ATOMIC_RELEASE);
+		break;
+	}
+}
+
+/* MSI-X structures are words and double words; narrower loads are picked out of a word. */
+static uint64_t msix_load(struct rf_device *dev, bool table, uint64_t off, unsigned size)
+{
+	uint32_t (*word)(struct rf_device *, uint64_t) = table ? irq_table_read : irq_pba_read;
+	uint64_t val = word(dev, off & ~3ull);
+
+	if (size == 8)
+		val |= (uint64_t)word(dev, off + 4) << 32;
+	return val >> (off % 4 * 8) & all_ones(size);
+}
+
+/* As the specification demands, narrower stores than a word have no effect. */
+static void msix_store(struct rf_device *dev, uint64_t off, uint64_t val, unsigned size)
+{
+	if (size < 4)
+		return;
+	irq_table_write(dev, off, (uint32_t)val);
+	if (size == 8)
+		irq_table_write(dev, off + 4, (uint32_t)(val >> 32));
+}
+
+static uint64_t bar_load(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size)
+{
+	const struct bar_state *state = &dev->bars[bar];
+
+	if (bar_in_table(dev, bar, off))
+		return msix_load(dev, true, off - dev->msix_table, size);
+	if (bar_in_pba(dev, bar, off))
+		return msix_load(dev, false, off - dev->msix_pba, size);
+	if (bar_page_kind(dev, bar, off) != RF_AREA_TRAP)
+		return mem_load(state->mem + off, size);
+	if (!state->decl->read)
+		return 0;
+	return state->decl->read(dev, bar, off, size) & all_ones(size);
+}
+
+static void bar_store(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val,
+		      unsigned size)
+{
+	const struct bar_state *state = &dev->bars[bar];
+	enum rf_area_kind kind;
+
+	if (bar_in_table(dev, bar, off)) {
+		msix_store(dev, off - dev->msix_table, val, size);
+		return;
+	}
+	if (bar_in_pba(dev, bar, off))
+		return;
+	kind = bar_page_kind(dev, bar, off);
+	if (kind == RF_AREA_RAM || kind == RF_AREA_DOORBELL)
+		mem_store(state->mem + off, val, size);
+	if (kind != RF_AREA_RAM && state->decl->write)
+		state->decl->write(dev, bar, off, val & all_ones(size), size);
+}
+
+uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size)
+{
+	uint64_t val;
+
+	if (!bar_access_valid(dev, bar, off, size))
+		return size && size < 8 ? all_ones(size) : UINT64_MAX;
+	device_lock(dev);
+	val = bar_load(dev, bar, off, size);
+	device_unlock(dev);
+	return val;
+}
+
+void bar_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val, unsigned size)
+{
+	if (!bar_access_valid(dev, bar, off, size))
+		return;
+	device_lock(dev);
+	bar_store(dev, bar, off, val, size);
+	device_unlock(dev);
+}
+
+/* The widest naturally aligned access at @off within @len. */
+static unsigned bar_step(uint64_t off, size_t len)
+{
+	for (unsigned size = 8; size > 1; size /= 2)
+		if (off % size == 0 && len >= size)
+			return size;
+	return 1;
+}
+
+void bar_read_bytes(struct rf_device *dev, unsigned bar, uint64_t off, void *buf, size_t len)
+{
+	uint8_t *to = buf;
+
+	while (len) {
+		unsigned step = bar_step(off, len);
+		uint64_t val = bar_read(dev, bar, off, step);
+
+		memcpy(to, &val, step);
+		to += step;
+		off += step;
+		len -= step;
+	}
+}
+
+void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const void *buf, size_t len)
+{
+	const uint8_t *from = buf;
+
+	while (len) {
+		unsigned step = bar_step(off, len);
+		uint64_t val = 0;
+
+		memcpy(&val, from, step);
+		bar_write(dev, bar, off, val, step);
+		from += step;
+		off += step;
+		len -= step;
+	}
+}
+
+/* A memfd of @size bytes with a number that programs do not care about. */
+static int bar_memfd(uint64_t size)
+{
+	int fd, high;
+
+	fd = (int)syscall(SYS_memfd_create, "ringfence-bar", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_ftruncate, fd, size)) {
+		high = -errno;
+		sys_close(fd);
+		return high;
+	}
+	high = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, BAR_FD_MIN);
+	if (high < 0)
+		return fd;
+	sys_close(fd);
+	return high;
+}
+
+int bar_backing(struct rf_device *dev, unsigned bar)
+{
+	struct bar_state *state = &dev->bars[bar];
+	void *mem;
+	int fd;
+
+	if (!bar_size(dev, bar))
+		return -EINVAL;
+	device_lock(dev);
+	fd = state->memfd;
+	if (fd >= 0)
+		goto out;
+	fd = bar_memfd(page_up(state->decl->size));
+	if (fd < 0)
+		goto out;
+	mem = sys_mmap(NULL, page_up(state->decl->size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (sys_failed(mem)) {
+		sys_close(fd);
+		fd = sys_error(mem);
+		goto out;
+	}
+	state->mem = mem;
+	state->memfd = fd;
+out:
+	device_unlock(dev);
+	return fd;
+}
+
+int bars_new(struct rf_device *dev)
+{
+	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+		int fd;
+
+		if (!bar_size(dev, i) || !dev->bars[i].decl->areas[0].size)
+			continue;
+		fd = bar_backing(dev, i);
+		if (fd < 0)
+			return fd;
+	}
+	return 0;
+}
+
+void bars_free(struct rf_device *dev)
+{
+	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+		struct bar_state *state = &dev->bars[i];
+
+		if (state->memfd < 0)
+			continue;
+		sys_munmap(state->mem, page_up(state->decl->size));
+		sys_close(state->memfd);
+		state->memfd = -1;
+		state->mem = NULL;
+	}
+}
+
+void *rf_bar_mem(const struct rf_device *dev, unsigned bar)
+{
+	if (!bar_size(dev, bar) || !dev->bars[bar].decl->areas[0].size)
+		return NULL;
+	return dev->bars[bar].mem;
+}
+
+unsigned device_poll(struct rf_device *dev)
+{
+	unsigned found;
+
+	if (!dev->model->poll)
+		return 0;
+	device_lock(dev);
+	found = dev->model->poll(dev);
+	device_unlock(dev);
+	return found;
+}

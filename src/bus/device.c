@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device's life: made of a model's declaration and a user's properties,
+ * reset any number of times, freed.
+ *
+ * device_new() builds everything in order and hands back either a whole device
+ * or nothing; device_free() takes down whatever of it exists, so it serves as
+ * the error path too.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "bus/internal.h"
+
+#define COMPLAINTS_SHOWN 8u
+
+char *message(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return n < 0 ? NULL : text;
+}
+
+static void *zalloc_aligned(size_t size)
+{
+	size_t rounded = (size + 63) & ~(size_t)63;
+	void *mem = aligned_alloc(64, rounded ? rounded : 64);
+
+	return mem ? memset(mem, 0, rounded) : NULL;
+}
+
+static int device_lock_init(struct rf_device *dev)
+{
+	pthread_mutexattr_t attr;
+	int ret;
+
+	ret = pthread_mutexattr_init(&attr);
+	if (ret)
+		return -ret;
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	ret = pthread_mutex_init(&dev->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return -ret;
+}
+
+/* What needs no undoing. */
+static struct rf_device *device_alloc(const struct rf_pci_model *model,
+				      const struct pci_address *address)
+{
+	struct rf_device *dev = zalloc_aligned(sizeof(*dev));
+
+	if (!dev)
+		return NULL;
+	dev->model = model;
+	dev->address = *address;
+	snprintf(dev->name, sizeof(dev->name), BDF_FMT, address->domain, address->bus,
+		 address->slot & 0x1fu, address->function & 7u);
+	dev->config_size = model->caps & RF_PCI_CAP_PCIE ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
+	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+		dev->bars[i].decl = &model->bars[i];
+		dev->bars[i].memfd = -1;
+	}
+	if (device_lock_init(dev)) {
+		free(dev);
+		return NULL;
+	}
+	return dev;
+}
+
+/* The MSI-X table where the model wants it, or in a BAR that we add. */
+static int device_place_msix(struct rf_device *dev, char **error)
+{
+	const struct rf_pci_model *model = dev->model;
+	uint64_t table = page_up((uint64_t)model->msix_vectors * MSIX_ENTRY_SIZE);
+	unsigned bar = 0;
+
+	dev->msix_bar = model->msix_bar;
+	dev->msix_table = model->msix_table;
+	dev->msix_pba = model->msix_pba;
+	if (!model->msix_vectors || dev->msix_table || dev->msix_pba)
+		return 0;
+
+	while (bar < RF_PCI_BARS && model->bars[bar].size)
+		bar += model->bars[bar].flags & RF_BAR_64 ? 2 : 1;
+	if (bar >= RF_PCI_BARS) {
+		*error = message("%s: bad model: no BAR left for MSI-X", model->name);
+		return -EINVAL;
+	}
+	dev->added_bar.size = 2 * PAGE_SIZE;
+	while (dev->added_bar.size < table + PAGE_SIZE)
+		dev->added_bar.size *= 2;
+	dev->bars[bar].decl = &dev->added_bar;
+	dev->msix_bar = (uint8_t)bar;
+	dev->msix_pba = table;
+	return 0;
+}
+
+static int device_build(struct rf_device *dev, const struct prop_value *values, char **error)
+{
+	int ret;
+
+	ret = props_new(dev->model, values, &dev->props, error);
+	if (ret)
+		return ret;
+	dev->data = zalloc_aligned(dev->model->data_size);
+	if (!dev->data)
+		return -ENOMEM;
+	ret = device_place_msix(dev, error);
+	if (ret)
+		return ret;
+	ret = caps_build(dev, error);
+	if (ret)
+		return ret;
+	config_build(dev);
+	ret = config_keep(dev);
+	if (ret)
+		return ret;
+	ret = irq_new(dev);
+	if (ret)
+		return ret;
+	irq_reset(dev);
+	return bars_new(dev);
+}
+
+/* The model's own start. What it says through rf_device_error() is the reason. */
+static int device_init(struct rf_device *dev, char **error)
+{
+	int ret;
+
+	if (!dev->model->init)
+		return 0;
+	device_lock(dev);
+	ret = dev->model->init(dev);
+	device_unlock(dev);
+	if (ret > 0)
+		ret = -EINVAL;
+	if (ret && dev->error)
+		*error = message("%s %s: %s", dev->model->name, dev->name, dev->error);
+	free(dev->error);
+	dev->error = NULL;
+	return ret;
+}
+
+static void device_destroy(struct rf_device *dev)
+{
+	eventfds_free(dev);
+	bars_free(dev);
+	irq_free(dev);
+	free(dev->power_on);
+	free(dev->data);
+	props_free(dev->props);
+	free(dev->error);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+int device_new(const struct rf_pci_model *model, const struct pci_address *address,
+	       const struct prop_value *values, struct rf_device **out, char **error)
+{
+	struct rf_device *dev;
+	int ret;
+
+	*error = NULL;
+	ret = model_check(model, error);
+	if (ret)
+		return ret;
+	dev = device_alloc(model, address);
+	ret = dev ? device_build(dev, values, error) : -ENOMEM;
+	if (!ret)
+		ret = device_init(dev, error);
+	if (!ret) {
+		*out = dev;
+		return 0;
+	}
+	if (!*error)
+		*error = message("%s: %s", model->name, strerror(-ret));
+	if (dev)
+		device_destroy(dev);
+	return ret;
+}
+
+void device_free(struct rf_device *dev)
+{
+	if (!dev)
+		return;
+	device_detach(dev);
+	if (dev->model->fini)
+		dev->model->fini(dev);
+	device_destroy(dev);
+}
+
+void device_reset(struct rf_device *dev)
+{
+	device_lock(dev);
+	config_reset(dev);
+	irq_reset(dev);
+	if (dev->model->reset)
+		dev->model->reset(dev);
+	device_unlock(dev);
+}
+
+/* Our PM capability says NoSoftReset, so only a function level reset is left. */
+bool device_can_reset(const struct rf_device *dev)
+{
+	return dev->model->caps & RF_PCI_CAP_FLR;
+}
+
+void *rf_device_data(const struct rf_device *dev)
+{
+	return dev->data;
+}
+
+const char *rf_device_name(const struct rf_device *dev)
+{
+	return dev->name;
+}
+
+void rf_device_lock(struct rf_device *dev)
+{
+	device_lock(dev);
+}
+
+void rf_device_unlock(struct rf_device *dev)
+{
+	device_unlock(dev);
+}
+
+void rf_device_error(struct rf_device *dev, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	free(dev->error);
+	dev->error = text;
+}
+
+/* Allocates nothing: DMA complains from any context. */
+static void device_complain_va(struct rf_device *dev, const char *fmt, va_list ap)
+{
+	char text[240];
+	unsigned nth;
+
+	if (atomic_load_explicit(&dev->complaints, memory_order_relaxed) > COMPLAINTS_SHOWN)
+		return;
+	nth = atomic_fetch_add_explicit(&dev->complaints, 1, memory_order_relaxed);
+	if (nth > COMPLAINTS_SHOWN)
+		return;
+	if (nth == COMPLAINTS_SHOWN) {
+		log_line(LOG_WARN, "%s: more of this; only counted from now on", dev->name);
+		return;
+	}
+	vsnprintf(text, sizeof(text), fmt, ap);
+	log_line(LOG_WARN, "%s: %s", dev->name, text);
+}
+
+void device_complain(struct rf_device *dev, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	device_complain_va(dev, fmt, ap);
+	va_end(ap);
+}
+
+void rf_device_warn(struct rf_device *dev, const char *fmt, ...)
+{
+	va_list ap;
+
+	stats_add(&stats()->warnings, 1);
+	va_start(ap, fmt);
+	device_complain_va(dev, fmt, ap);
+	va_end(ap);
+}

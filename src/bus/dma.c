@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DMA: a model's way to the driver's memory.
+ *
+ * No lock. The device enters its gate, loads its domain, and until it leaves
+ * whatever a translation says stays true: who takes a mapping or the domain
+ * away waits for the gate. So the copy happens inside, and every wait (for
+ * pages on the move, memory/pin.h) outside.
+ *
+ * A DMA that cannot be done is dropped, as an IOMMU drops it: the model gets
+ * an errno, the session a count, and the user a line.
+ */
+#include <errno.h>
+
+#include "base/stats.h"
+#include "bus/internal.h"
+#include "memory/owner.h"
+#include "memory/pin.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+
+/**
+ * struct dma - one DMA of a device
+ * @dev: the device
+ * @iova: its first IOVA
+ * @buf: the model's memory; only read for RF_WRITE
+ * @len: bytes
+ * @prot: RF_READ: the device reads memory; RF_WRITE: it writes
+ * @done: bytes copied
+ * @why: what stopped it, NULL: nothing
+ */
+struct dma {
+	struct rf_device *dev;
+	uint64_t iova;
+	uint8_t *buf;
+	size_t len;
+	uint32_t prot;
+	size_t done;
+	const char *why;
+};
+
+static int dma_copy(const struct dma *dma, const struct translation *to, size_t len)
+{
+	uint8_t *buf = dma->buf + dma->done;
+
+	if (dma->prot == RF_WRITE)
+		return owner_write(to->owner, to->addr, buf, len);
+	return owner_read(to->owner, buf, to->addr, len);
+}
+
+/* Inside the gate: there is no translation with the right; is there one without? */
+static const char *dma_refusal(const struct dma *dma, const struct domain *domain)
+{
+	struct translation to;
+
+	if (domain_translate(domain, dma->iova + dma->done, dma->prot ^ (RF_READ | RF_WRITE), &to))
+		return "not mapped";
+	return dma->prot == RF_WRITE ? "no right to write" : "no right to read";
+}
+
+/* Copy as far as it goes. Inside the gate. */
+static int dma_step(struct dma *dma, const struct domain *domain)
+{
+	struct translation to;
+	size_t len;
+	int ret;
+
+	while (dma->done < dma->len) {
+		ret = domain_translate(domain, dma->iova + dma->done, dma->prot, &to);
+		if (ret) {
+			dma->why = dma_refusal(dma, domain);
+			return ret;
+		}
+		len = dma->len - dma->done;
+		if (len > to.length)
+			len = to.length;
+		ret = dma_copy(dma, &to, len);
+		if (ret) {
+			dma->why = "memory is gone";
+			return ret;
+		}
+		dma->done += len;
+	}
+	return 0;
+}
+
+static int dma_try(struct dma *dma)
+{
+	struct gate *gate = &dma->dev->gate;
+	unsigned token = gate_enter(gate);
+	struct domain *domain = atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
+	int ret = -ENODEV;
+
+	if (likely(domain))
+		ret = dma_step(dma, domain);
+	else
+		dma->why = "no address space is attached";
+	gate_leave(gate, token);
+	return ret;
+}
+
+static int dma_check(struct dma *dma)
+{
+	if (!(config_byte(dma->dev, CFG_COMMAND) & COMMAND_MASTER)) {
+		dma->why = "bus mastering is off (COMMAND.MASTER=0)";
+		return -EPERM;
+	}
+	if (dma->len && dma->iova + (dma->len - 1) < dma->iova) {
+		dma->why = "it wraps around the end of the address space";
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static void __attribute__((cold, noinline)) dma_report(const struct dma *dma)
+{
+	unsigned long long iova = dma->iova, at = dma->iova + dma->done;
+	const char *what = dma->prot == RF_WRITE ? "write" : "read";
+	const char *to = dma->prot == RF_WRITE ? "to" : "from";
+
+	stats_add(&stats()->faults, 1);
+	if (dma->done)
+		device_complain(dma->dev,
+				"DMA %s of %zu bytes %s IOVA 0x%llx: %s at 0x%llx; dropped", what,
+				dma->len, to, iova, dma->why, at);
+	else
+		device_complain(dma->dev, "DMA %s of %zu bytes %s IOVA 0x%llx: %s; dropped", what,
+				dma->len, to, iova, dma->why);
+}
+
+static int dma_run(struct dma *dma)
+{
+	int ret;
+
+	ret = dma_check(dma);
+	if (likely(!ret))
+		ret = dma_try(dma);
+	if (!likely(!ret))
+		dma_report(dma);
+	return ret;
+}
+
+int rf_dma_read(struct rf_device *dev, uint64_t iova, void *buf, size_t len)
+{
+	struct dma dma = { .dev = dev, .iova = iova, .buf = buf, .len = len, .prot = RF_READ };
+	int ret = dma_run(&dma);
+
+	stats_add(&stats()->dma_read, dma.done);
+	return ret;
+}
+
+int rf_dma_write(struct rf_device *dev, uint64_t iova, const void *buf, size_t len)
+{
+	struct dma dma = {
+		.dev = dev, .iova = iova, .buf = (uint8_t *)buf, .len = len, .prot = RF_WRITE
+	};
+	int ret = dma_run(&dma);
+
+	stats_add(&stats()->dma_written, dma.done);
+	return ret;
+}
+
+/*
+ * Attachment. The new domain learns of the gate before the device can see it,
+ * and the old one forgets it only after nobody inside can have seen it.
+ */
+static void device_switch(struct rf_device *dev, struct domain *domain)
+{
+	struct domain *old = atomic_exchange(&dev->domain, domain);
+
+	if (!old)
+		return;
+	domain_sync(old);
+	domain_del_gate(old, &dev->gate);
+}
+
+int device_attach(struct rf_device *dev, struct domain *domain)
+{
+	int ret;
+
+	if (atomic_load(&dev->domain) == domain)
+		return 0;
+	ret = domain_add_gate(domain, &dev->gate);
+	if (ret)
+		return ret;
+	device_switch(dev, domain);
+	return 0;
+}
+
+void device_detach(struct rf_device *dev)
+{
+	device_switch(dev, NULL);
+}
