@@ -26,7 +26,10 @@ struct rf_group {
 /* A new, empty group. */
 int group_new(unsigned id, struct rf_group **out);
 void group_free(struct rf_group *group);
-/* -EBUSY when the device has a group already. */
+/*
+ * -EBUSY when the device has a group already; -EINVAL without an IOMMU above
+ * it (dev->iommu), or with another one than its group's; -ENOMEM.
+ */
 int group_add_device(struct rf_group *group, struct rf_device *dev);
 
 /* group_attach(): as rf_group_attach(). */
