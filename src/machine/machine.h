@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Machines: the devices, groups and options of one description.
+ *
+ * Built once and then only read: nothing here changes while a machine is in
+ * use, apart from rf_machine_add_device(), which its caller keeps apart from
+ * all other use of the machine.
  */
 #ifndef RF_MACHINE_MACHINE_H
 #define RF_MACHINE_MACHINE_H
@@ -11,34 +15,35 @@
 #include "group/group.h"
 #include "vfio/vfio.h"
 
+struct description;
+
 struct rf_machine {
-	const struct iommu_kind *iommu;
+	struct description *desc;
+	struct iommu_kind kind; /* the description's, with its choice of remapping */
+	const struct iommu_kind *iommu; /* &kind */
 	struct vfio_options vfio;
+	_Atomic uint64_t locked; /* bytes mapped by all containers */
 	struct rf_device *devices; /* by address */
-	struct rf_group *groups;   /* by id */
+	struct rf_group *groups; /* by id */
 	struct rf_owner *self;
 };
 
 /*
- * A model by name or, with a '/' in it, by the path of a shared object (opened
- * once, never closed). 0; -ENOENT or -EINVAL with *error, to be freed.
+ * Build what a description says; takes it over, also on failure. 0; -EINVAL or
+ * what a model's init returned, with *error; -ENOMEM.
  */
-int model_find(const char *name, const struct rf_pci_model **out, char **error);
+int machine_build(struct description *desc, struct rf_machine **out, char **error);
 
 struct rf_device *machine_device(struct rf_machine *machine, const struct pci_address *address);
 struct rf_group *machine_group(struct rf_machine *machine, unsigned id);
 
-/*
- * The description with every --device merged in, written out as JSON again:
- * what a session's processes read. To be freed.
- */
-int machine_describe(const char *json, const char *name, char *const *devices,
-		     char **out, char **error);
+/* Whether the IOMMU shows itself as Intel's do: /sys/class/iommu/dmar0. */
+bool machine_is_x86(const struct rf_machine *machine);
 
 /*
- * The session's view: below @dir make sys/, dev/ and so on for the machine, as
- * Linux shows them. 0 or a negative errno with *error.
+ * The session's view: below the directory @dirfd make sys/, dev/ and so on for
+ * the machine, as Linux shows them. 0 or a negative errno with *error.
  */
-int view_build(const struct rf_machine *machine, const char *dir, char **error);
+int view_build(const struct rf_machine *machine, int dirfd, char **error);
 
 #endif

@@ -3,10 +3,11 @@
  * Sessions: the directory that `ringfence run` makes and every process below
  * it finds by RINGFENCE_SESSION.
  *
- *	machine.json	the machine, complete (machine_describe())
- *	sys/ dev/ ...	the view (view_build())
+ *	session		one line: what this directory is, and its format
+ *	machine.json	the machine, complete (description_write())
+ *	sys/ dev/	the view (view_build())
  *	lock/group-N	flock'ed exclusively while group N is open
- *	stats/PID.XXXX	one struct stats a process
+ *	stats/PID.N	one struct stats a process
  */
 #ifndef RF_MACHINE_SESSION_H
 #define RF_MACHINE_SESSION_H
@@ -15,14 +16,22 @@
 
 #define SESSION_ENV "RINGFENCE_SESSION"
 
-/* Make a session for a description. *dir and *error to be freed. */
+struct rf_machine;
+
+/*
+ * Make a session for a machine; *dir and *error to be freed. It lies in
+ * $XDG_RUNTIME_DIR, or else $TMPDIR, or else /tmp; only its user may enter.
+ * Nothing is left behind on failure.
+ */
+int session_create_for(const struct rf_machine *machine, char **dir, char **error);
+/* The same, for the machine of a description. */
 int session_create(const char *machine_json, char **dir, char **error);
-/* Add up the counters of all its processes. */
+/* Add up the counters of all its processes. 0 or a negative errno. */
 int session_sum(const char *dir, struct stats *total);
+/* Remove the directory; what is no session stays. Never fails. */
 void session_remove(const char *dir);
 
 /* In a process of the session: the machine of @dir; a truncated or foreign directory is -EINVAL. */
-struct rf_machine;
 int session_machine(const char *dir, struct rf_machine **out, char **error);
 /* Map this process's counters into the session. */
 int session_stats(const char *dir, struct stats **out);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Building a machine: first every device, then what firmware and the IOMMU
+ * driver do with them (BAR addresses, groups), so a failure at any point finds
+ * nothing but devices and groups to free, in the reverse order.
+ *
+ * Adding a device later goes the same way: the device joins the description,
+ * the description is completed again, and whatever was not made yet is made.
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <ringfence/ioas.h>
+
+#include "machine/description.h"
+#include "machine/fail.h"
+#include "machine/firmware.h"
+#include "memory/owner.h"
+
+#define CFG_INTERRUPT_LINE 0x3c
+
+/* The kernel does not count what a process with CAP_IPC_LOCK pins. */
+static bool may_lock_all(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[0].effective & (1u << CAP_IPC_LOCK);
+}
+
+static uint64_t memlock_limit(const struct description *desc)
+{
+	struct rlimit limit;
+
+	switch (desc->memlock) {
+	case MEMLOCK_BYTES:
+		return desc->memlock_bytes;
+	case MEMLOCK_HOST:
+		if (!may_lock_all() && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
+		    limit.rlim_cur != RLIM_INFINITY)
+			return limit.rlim_cur;
+		break;
+	case MEMLOCK_NONE:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+static void machine_set_options(struct rf_machine *machine)
+{
+	const struct description *desc = machine->desc;
+
+	machine->kind = *desc->iommu;
+	machine->kind.irq_remapping = desc->irq_remapping;
+	machine->iommu = &machine->kind;
+	machine->vfio.entry_limit = desc->entry_limit;
+	machine->vfio.unsafe_interrupts = desc->unsafe_interrupts;
+	machine->vfio.hide_mmap = desc->hide_mmap;
+	machine->vfio.memlock = memlock_limit(desc);
+	machine->vfio.locked = &machine->locked;
+	machine->vfio.devices = &machine->devices;
+}
+
+static void machine_insert_device(struct rf_machine *machine, struct rf_device *dev)
+{
+	struct rf_device **at = &machine->devices;
+
+	while (*at && pci_address_compare(&(*at)->address, &dev->address) < 0)
+		at = &(*at)->next;
+	dev->next = *at;
+	*at = dev;
+}
+
+static void machine_insert_group(struct rf_machine *machine, struct rf_group *group)
+{
+	struct rf_group **at = &machine->groups;
+
+	while (*at && (*at)->id < group->id)
+		at = &(*at)->next;
+	group->next = *at;
+	*at = group;
+}
+
+static int make_device(struct rf_machine *machine, struct device_desc *desc, char **error)
+{
+	struct rf_device *dev;
+	int ret;
+
+	ret = device_new(desc->model, &desc->address, desc->props, &dev, error);
+	if (ret)
+		return description_blame(machine->desc, desc, ret, error);
+	dev->machine = machine;
+	dev->iommu = desc->group == GROUP_NONE ? NULL : machine->iommu;
+	dev->host_driver = desc->driver;
+	config_write(dev, CFG_INTERRUPT_LINE, (uint32_t)desc->irq_line, 1);
+	desc->made = dev;
+	return 0;
+}
+
+static int join_group(struct rf_machine *machine, struct rf_device *dev, unsigned id)
+{
+	struct rf_group *found = machine_group(machine, id), *group = found;
+	int ret;
+
+	if (!found) {
+		ret = group_new(id, &group);
+		if (ret)
+			return ret;
+	}
+	ret = group_add_device(group, dev);
+	if (!found && !ret)
+		machine_insert_group(machine, group);
+	else if (!found)
+		group_free(group);
+	return ret;
+}
+
+/* Make what the complete description has and the machine has not. */
+static int machine_grow(struct rf_machine *machine, char **error)
+{
+	struct description *desc = machine->desc;
+	int ret;
+
+	for (size_t i = 0; i < desc->nr_devices; i++) {
+		if (desc->devices[i]->made)
+			continue;
+		ret = make_device(machine, desc->devices[i], error);
+		if (ret)
+			return ret;
+	}
+	ret = firmware_place_bars(desc, error);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < desc->nr_devices; i++) {
+		struct rf_device *dev = desc->devices[i]->made;
+
+		if (desc->devices[i]->group == GROUP_NONE || dev->group)
+			continue;
+		ret = join_group(machine, dev, (unsigned)desc->devices[i]->group);
+		if (ret)
+			return ret;
+	}
+	for (size_t i = 0; i < desc->nr_devices; i++) {
+		struct rf_device *dev = desc->devices[i]->made;
+
+		if (!machine_device(machine, &dev->address))
+			machine_insert_device(machine, dev);
+	}
+	return 0;
+}
+
+int machine_build(struct description *desc, struct rf_machine **out, char **error)
+{
+	struct rf_machine *machine = calloc(1, sizeof(*machine));
+	int ret;
+
+	if (!machine) {
+		description_free(desc);
+		return -ENOMEM;
+	}
+	machine->desc = desc;
+	machine_set_options(machine);
+	ret = -ENOMEM;
+	machine->self = owner_new_self();
+	if (!machine->self)
+		goto fail;
+	ret = description_complete(desc, error);
+	if (!ret)
+		ret = machine_grow(machine, error);
+	if (ret)
+		goto fail;
+	*out = machine;
+	return 0;
+fail:
+	rf_machine_free(machine);
+	return ret;
+}
+
+int rf_machine_new(const char *json, const char *name, struct rf_machine **machine, char **error)
+{
+	struct description *desc;
+	int ret;
+
+	if (error)
+		*error = NULL;
+	ret = description_new(json, name, &desc, error);
+	return ret ? ret : machine_build(desc, machine, error);
+}
+
+void rf_machine_free(struct rf_machine *machine)
+{
+	if (!machine)
+		return;
+	while (machine->groups) {
+		struct rf_group *group = machine->groups;
+
+		machine->groups = group->next;
+		group_free(group);
+	}
+	for (size_t i = 0; i < machine->desc->nr_devices; i++)
+		if (machine->desc->devices[i]->made)
+			device_free(machine->desc->devices[i]->made);
+	if (machine->self)
+		owner_free(machine->self);
+	description_free(machine->desc);
+	free(machine);
+}
+
+/* What description_add() appended: it joined neither a group nor the list of devices. */
+static void take_back(struct rf_machine *machine, struct device_desc *added)
+{
+	if (added->made)
+		device_free(added->made);
+	device_desc_remove(machine->desc, added);
+}
+
+int rf_machine_add_device(struct rf_machine *machine, const char *spec, struct rf_device **dev,
+			  char **error)
+{
+	struct device_desc *added;
+	int ret;
+
+	if (error)
+		*error = NULL;
+	ret = description_add(machine->desc, spec, error);
+	if (ret)
+		return ret;
+	added = machine->desc->devices[machine->desc->nr_devices - 1];
+	ret = description_complete(machine->desc, error);
+	if (!ret)
+		ret = machine_grow(machine, error);
+	if (ret) {
+		take_back(machine, added);
+		return ret;
+	}
+	if (dev)
+		*dev = added->made;
+	return 0;
+}
+
+struct rf_device *machine_device(struct rf_machine *machine, const struct pci_address *address)
+{
+	struct rf_device *dev = machine->devices;
+
+	while (dev && pci_address_compare(&dev->address, address))
+		dev = dev->next;
+	return dev;
+}
+
+struct rf_group *machine_group(struct rf_machine *machine, unsigned id)
+{
+	struct rf_group *group = machine->groups;
+
+	while (group && group->id != id)
+		group = group->next;
+	return group;
+}
+
+struct rf_device *rf_machine_find(struct rf_machine *machine, const char *address)
+{
+	struct pci_address at;
+
+	if (pci_address_parse(address, &at))
+		return NULL;
+	return machine_device(machine, &at);
+}
+
+struct rf_owner *rf_owner_self(struct rf_machine *machine)
+{
+	return machine->self;
+}
+
+bool machine_is_x86(const struct rf_machine *machine)
+{
+	return !strncmp(machine->iommu->name, "x86", 3);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Parts of the view, shared between its files; view_build() is in machine.h.
+ */
+#ifndef RF_MACHINE_VIEW_H
+#define RF_MACHINE_VIEW_H
+
+#include "machine/machine.h"
+#include "machine/tree.h"
+
+#define CPU_TEXT 512
+
+/* The host's processors as sysfs writes them: a list ("0-3") or a mask ("f"). Returns @text. */
+const char *view_cpus(char text[CPU_TEXT], bool list);
+
+/* sys/devices/pciDDDD:BB/DDDD:BB:DD.F */
+void view_device(struct tree *tree, struct rf_device *dev);
+/* sys/class/iommu, for an IOMMU that shows itself there. */
+void view_iommu(struct tree *tree, const struct rf_machine *machine);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A PCI device's directory. Formats are the kernel's to the character: one
+ * file that does not parse makes DPDK give up its whole scan.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/view.h"
+
+/* struct resource flags, as the kernel prints them. */
+#define RES_MEM	      0x00000200ull
+#define RES_PREFETCH  0x00002000ull
+#define RES_SIZEALIGN 0x00040000ull
+#define RES_MEM_64    0x00100000ull
+#define RES_LINES     13 /* six BARs, the ROM, six of SR-IOV */
+
+#define PCIE_LNKCAP   0x0c
+#define PCIE_LNKSTA   0x12
+
+const char *view_cpus(char text[CPU_TEXT], bool list)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t used = 0;
+	long words;
+
+	n = n < 1 ? 1 : n > 1024 ? 1024 : n;
+	if (list) {
+		snprintf(text, CPU_TEXT, n == 1 ? "0" : "0-%ld", n - 1);
+		return text;
+	}
+	words = (n + 31) / 32;
+	for (long w = words - 1; w >= 0; w--) {
+		unsigned bits = n % 32 && w == words - 1 ? (1u << n % 32) - 1 : UINT32_MAX;
+
+		used += (size_t)snprintf(text + used, CPU_TEXT - used,
+					 w == words - 1 ? "%x" : ",%08x", bits);
+	}
+	return text;
+}
+
+static unsigned word(struct rf_device *dev, unsigned off)
+{
+	return config_read(dev, off, 2);
+}
+
+static void device_resource(struct tree *tree, struct rf_device *dev)
+{
+	char text[RES_LINES * 64];
+	size_t used = 0;
+
+	for (unsigned i = 0; i < RES_LINES; i++) {
+		uint64_t size = bar_size(dev, i), first = 0, flags = 0;
+
+		if (size) {
+			uint32_t decl = dev->bars[i].decl->flags;
+
+			first = dev->bars[i].address;
+			flags = RES_MEM | RES_SIZEALIGN;
+			if (decl & RF_BAR_64)
+				flags |= RES_MEM_64 | 0x4;
+			if (decl & RF_BAR_PREFETCH)
+				flags |= RES_PREFETCH | 0x8;
+		}
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "0x%016llx 0x%016llx 0x%016llx\n",
+					 (unsigned long long)first,
+					 (unsigned long long)(size ? first + size - 1 : 0),
+					 (unsigned long long)flags);
+	}
+	tree_file(tree, 0444, "resource", "%s", text);
+}
+
+static void device_identity(struct tree *tree, struct rf_device *dev)
+{
+	unsigned class = config_read(dev, 0x08, 4) >> 8;
+	unsigned vendor = word(dev, 0x00), device = word(dev, 0x02);
+	unsigned sub_vendor = word(dev, 0x2c), sub_device = word(dev, 0x2e);
+	char modalias[96];
+
+	tree_file(tree, 0444, "vendor", "0x%04x\n", vendor);
+	tree_file(tree, 0444, "device", "0x%04x\n", device);
+	tree_file(tree, 0444, "subsystem_vendor", "0x%04x\n", sub_vendor);
+	tree_file(tree, 0444, "subsystem_device", "0x%04x\n", sub_device);
+	tree_file(tree, 0444, "revision", "0x%02x\n", config_read(dev, 0x08, 1));
+	tree_file(tree, 0444, "class", "0x%06x\n", class);
+
+	snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", vendor,
+		 device, sub_vendor, sub_device, class >> 16, class >> 8 & 0xff, class & 0xff);
+	tree_file(tree, 0444, "modalias", "%s\n", modalias);
+	tree_file(tree, 0644, "uevent",
+		  "%s%s%sPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
+		  "PCI_SLOT_NAME=%s\nMODALIAS=%s\n",
+		  dev->host_driver ? "DRIVER=" : "",
+		  dev->host_driver ? (const char *)dev->host_driver : "",
+		  dev->host_driver ? "\n" : "", class, vendor, device, sub_vendor, sub_device,
+		  dev->name, modalias);
+}
+
+static const char *speed_name(unsigned speed)
+{
+	static const char *const names[] = { "Unknown",	      "2.5 GT/s PCIe",	"5.0 GT/s PCIe",
+					     "8.0 GT/s PCIe", "16.0 GT/s PCIe", "32.0 GT/s PCIe",
+					     "64.0 GT/s PCIe" };
+
+	return speed < sizeof(names) / sizeof(*names) ? names[speed] : names[0];
+}
+
+static void device_link(struct tree *tree, struct rf_device *dev)
+{
+	unsigned cap, status;
+
+	if (!dev->cap_pcie)
+		return;
+	cap = config_read(dev, dev->cap_pcie + PCIE_LNKCAP, 4);
+	status = word(dev, dev->cap_pcie + PCIE_LNKSTA);
+	tree_file(tree, 0444, "max_link_speed", "%s\n", speed_name(cap & 0xf));
+	/* the kernel says 255 where there is no link */
+	tree_file(tree, 0444, "max_link_width", "%u\n", cap ? cap >> 4 & 0x3f : 255);
+	tree_file(tree, 0444, "current_link_speed", "%s\n", speed_name(status & 0xf));
+	tree_file(tree, 0444, "current_link_width", "%u\n", status >> 4 & 0x3f);
+}
+
+static void device_config(struct tree *tree, struct rf_device *dev)
+{
+	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
+
+	for (unsigned off = 0; off < dev->config_size; off += 4) {
+		uint32_t val = config_read(dev, off, 4);
+
+		for (unsigned i = 0; i < 4; i++)
+			bytes[off + i] = (uint8_t)(val >> (8 * i));
+	}
+	tree_bytes(tree, 0644, "config", bytes, dev->config_size);
+}
+
+static void device_state(struct tree *tree, struct rf_device *dev)
+{
+	char cpus[CPU_TEXT];
+
+	tree_file(tree, 0444, "irq", "%u\n", config_read(dev, 0x3c, 1));
+	tree_file(tree, 0644, "numa_node", "-1\n");
+	tree_file(tree, 0444, "local_cpus", "%s\n", view_cpus(cpus, false));
+	tree_file(tree, 0444, "local_cpulist", "%s\n", view_cpus(cpus, true));
+	tree_file(tree, 0644, "enable", "0\n");
+	tree_file(tree, 0444, "power_state", "D0\n");
+	tree_file(tree, 0644, "driver_override", "(null)\n");
+	tree_file(tree, 0444, "dma_mask_bits", "32\n");
+	tree_file(tree, 0444, "consistent_dma_mask_bits", "32\n");
+	tree_file(tree, 0644, "broken_parity_status", "0\n");
+	tree_file(tree, 0644, "msi_bus", "1\n");
+	tree_file(tree, 0644, "d3cold_allowed", "1\n");
+	tree_file(tree, 0444, "ari_enabled", "0\n");
+	tree_file(tree, 0220, "remove", "%s", "");
+	tree_file(tree, 0220, "rescan", "%s", "");
+	if (device_can_reset(dev)) {
+		bool flr = dev->model->caps & RF_PCI_CAP_FLR;
+		bool pm = dev->model->caps & RF_PCI_CAP_PM;
+
+		tree_file(tree, 0200, "reset", "%s", "");
+		tree_file(tree, 0644, "reset_method", "%s\n",
+			  flr && pm ? "flr pm" :
+			  flr	    ? "flr" :
+				      "pm");
+	}
+}
+
+void view_device(struct tree *tree, struct rf_device *dev)
+{
+	tree_enter(tree, "sys/devices/pci%.7s/%s/power", dev->name, dev->name);
+	tree_file(tree, 0644, "control", "on\n");
+	tree_file(tree, 0444, "runtime_status", "active\n");
+	tree_enter(tree, "sys/devices/pci%.7s/%s", dev->name, dev->name);
+	device_identity(tree, dev);
+	device_resource(tree, dev);
+	device_config(tree, dev);
+	device_link(tree, dev);
+	device_state(tree, dev);
+	tree_link(tree, "subsystem", "../../../bus/pci");
+	if (dev->host_driver)
+		tree_link(tree, "driver", "../../../bus/pci/drivers/%s",
+			  (const char *)dev->host_driver);
+	if (dev->group)
+		tree_link(tree, "iommu_group", "../../../kernel/iommu_groups/%u", dev->group->id);
+	if (dev->group && machine_is_x86(dev->machine))
+		tree_link(tree, "iommu", "../../virtual/iommu/dmar0");
+}
