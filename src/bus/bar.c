@@ -229,7 +229,7 @@ static int bar_memfd(uint64_t size)
 		sys_close(fd);
 		return high;
 	}
-	high = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, BAR_FD_MIN);
+	high = sys_fcntl(fd, F_DUPFD_CLOEXEC, BAR_FD_MIN);
 	if (high < 0)
 		return fd;
 	sys_close(fd);

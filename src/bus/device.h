@@ -90,6 +90,7 @@ struct rf_device {
 	/* DMA: see dma.c */
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
+	_Atomic(struct rf_owner *) owner; /* whose memory it used last, or a guess */
 	_Atomic unsigned complaints;	 /* lines already logged */
 
 	struct rf_device *next;		 /* in the machine's list, by address */

@@ -44,8 +44,8 @@ static int dma_copy(const struct dma *dma, const struct translation *to, size_t 
 	uint8_t *buf = dma->buf + dma->done;
 
 	if (dma->prot == RF_WRITE)
-		return owner_write(to->owner, to->addr, buf, len);
-	return owner_read(to->owner, buf, to->addr, len);
+		return owner_dma_write(to->owner, to->addr, buf, len);
+	return owner_dma_read(to->owner, buf, to->addr, len);
 }
 
 /* Inside the gate: there is no translation with the right; is there one without? */
@@ -56,6 +56,13 @@ static const char *dma_refusal(const struct dma *dma, const struct domain *domai
 	if (domain_translate(domain, dma->iova + dma->done, dma->prot ^ (RF_READ | RF_WRITE), &to))
 		return "not mapped";
 	return dma->prot == RF_WRITE ? "no right to write" : "no right to read";
+}
+
+/* Pages on the move have no translation that would say whose they are: remember. */
+static void dma_note_owner(struct rf_device *dev, struct rf_owner *owner)
+{
+	if (atomic_load_explicit(&dev->owner, memory_order_relaxed) != owner)
+		atomic_store_explicit(&dev->owner, owner, memory_order_relaxed);
 }
 
 /* Copy as far as it goes. Inside the gate. */
@@ -80,6 +87,7 @@ static int dma_step(struct dma *dma, const struct domain *domain)
 			return ret;
 		}
 		dma->done += len;
+		dma_note_owner(dma->dev, to.owner);
 	}
 	return 0;
 }
@@ -96,6 +104,21 @@ static int dma_try(struct dma *dma)
 	else
 		dma->why = "no address space is attached";
 	gate_leave(gate, token);
+	return ret;
+}
+
+/* The same, again for as long as the pages it needs were on the move. */
+static int dma_try_moving(struct dma *dma)
+{
+	struct rf_owner *owner;
+	unsigned seq;
+	int ret;
+
+	do {
+		owner = atomic_load_explicit(&dma->dev->owner, memory_order_relaxed);
+		seq = owner ? pin_move_seq(owner) : 0;
+		ret = dma_try(dma);
+	} while (ret == -EFAULT && owner && pin_moved_since(owner, seq));
 	return ret;
 }
 
@@ -134,7 +157,7 @@ static int dma_run(struct dma *dma)
 
 	ret = dma_check(dma);
 	if (likely(!ret))
-		ret = dma_try(dma);
+		ret = dma_try_moving(dma);
 	if (!likely(!ret))
 		dma_report(dma);
 	return ret;
@@ -170,7 +193,7 @@ static void device_switch(struct rf_device *dev, struct domain *domain)
 
 	if (!old)
 		return;
-	domain_sync(old);
+	gate_sync(&dev->gate);
 	domain_del_gate(old, &dev->gate);
 }
 
