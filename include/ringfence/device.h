@@ -90,6 +90,7 @@ enum rf_prop_kind {
 	RF_PROP_SIZE, /* bytes, with an optional suffix k, M, G or T (powers of 1024) */
 	RF_PROP_UINT, /* decimal or 0x hexadecimal */
 	RF_PROP_BOOL, /* on|off, true|false, yes|no, 1|0 */
+	RF_PROP_PATH, /* the name of a file; a relative one is made absolute at start */
 };
 
 /**
@@ -213,7 +214,7 @@ RF_API void rf_device_error(struct rf_device *dev, const char *fmt, ...)
 RF_API void rf_device_warn(struct rf_device *dev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** rf_prop_string() - a RF_PROP_STRING value, or NULL when unset */
+/** rf_prop_string() - a RF_PROP_STRING or RF_PROP_PATH value, or NULL when unset */
 RF_API const char *rf_prop_string(const struct rf_device *dev, const char *name);
 /** rf_prop_uint() - a RF_PROP_SIZE, RF_PROP_UINT or RF_PROP_BOOL value; 0 when unset */
 RF_API uint64_t rf_prop_uint(const struct rf_device *dev, const char *name);

@@ -83,6 +83,7 @@ static const char *prop_parse(enum rf_prop_kind kind, const char *text, uint64_t
 {
 	switch (kind) {
 	case RF_PROP_STRING:
+	case RF_PROP_PATH:
 		return NULL;
 	case RF_PROP_SIZE:
 		return prop_parse_size(text, out) ? NULL : "a size";

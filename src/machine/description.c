@@ -9,9 +9,10 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "machine/fail.h"
 #include "machine/model.h"
@@ -185,13 +186,28 @@ static const char *suggest_prop(const struct rf_pci_model *model, const char *na
 	return suggest_word(name, words);
 }
 
+/* The program may change its directory before it opens the device. */
+static char *absolute_path(const char *path)
+{
+	char *cwd, *absolute = NULL;
+
+	if (path[0] == '/' || !path[0])
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&absolute, "%s/%s", cwd, path) < 0)
+		absolute = NULL;
+	free(cwd);
+	return absolute;
+}
+
 int device_desc_set_prop(struct device_desc *dev, const char *name, const char *value,
 			 const char *const *others, const char **suggestion)
 {
+	const struct rf_prop *decl = model_prop(dev->model, name);
 	struct prop_value *props;
 	char *own_name, *own_value;
 
-	if (!model_prop(dev->model, name)) {
+	if (!decl) {
 		*suggestion = suggest_prop(dev->model, name, others);
 		return -ENOENT;
 	}
@@ -201,7 +217,7 @@ int device_desc_set_prop(struct device_desc *dev, const char *name, const char *
 		return -ENOMEM;
 	dev->props = props;
 	own_name = strdup(name);
-	own_value = strdup(value);
+	own_value = decl->kind == RF_PROP_PATH ? absolute_path(value) : strdup(value);
 	if (!own_name || !own_value) {
 		free(own_name);
 		free(own_value);

@@ -36,8 +36,9 @@ static const char *const machine_keys[] = {
 	"iommu",   "interrupt-remapping", "unsafe-interrupts", "hide-mmap",
 	"memlock", "dma-entry-limit",	  "devices",	       NULL,
 };
-static const char *const device_keys[] = { "model", "address",	"group", "driver",
-					   "bars",  "irq-line", NULL };
+static const char *const device_keys[] = { "model", "address",	"group",      "driver",
+					   "bars",  "irq-line", "properties", NULL };
+static const char *const no_keys[] = { NULL };
 
 /* FILE:LINE: devices[N]: what */
 static int reader_blame(const struct reader *r, struct spot spot, int err)
@@ -208,8 +209,9 @@ static int read_group(const struct reader *r, struct spot spot, const json_t *va
 	return ret;
 }
 
-/* Everything that has no key of its own is a property of the model. */
-static int read_prop(const struct reader *r, struct spot spot, const char *key, const json_t *value)
+/* Everything that has no key of its own (@others) is a property of the model. */
+static int read_prop(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+		     const char *const *others)
 {
 	const char *text = json_string_value(value), *suggestion;
 	char number[32];
@@ -222,13 +224,35 @@ static int read_prop(const struct reader *r, struct spot spot, const char *key, 
 	} else if (json_is_boolean(value)) {
 		text = json_is_true(value) ? "on" : "off";
 	}
+	if (text)
+		for (size_t i = 0; i < r->dev->nr_props; i++)
+			if (!strcmp(r->dev->props[i].name, key))
+				return reader_fail(r, spot, "\"%s\" is given twice", key);
 
-	ret = device_desc_set_prop(r->dev, key, text ?: "", device_keys, &suggestion);
+	ret = device_desc_set_prop(r->dev, key, text ?: "", others, &suggestion);
 	if (ret == -ENOENT)
 		return unknown_key(r, spot, key, suggestion);
 	if (!ret && !text)
 		return wrong_type(r, spot, key, "a string, a number, true or false", value);
 	return ret;
+}
+
+/* The same set apart, for properties that are called as one of our keys. */
+static int read_props(const struct reader *r, struct spot spot, json_t *value)
+{
+	const char *key;
+	json_t *member;
+	int ret;
+
+	if (!json_is_object(value))
+		return wrong_type(r, spot, "properties", "an object", value);
+	json_object_foreach(value, key, member)
+	{
+		ret = read_prop(r, spot_member(spot, key), key, member, no_keys);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 static int read_device_text(const struct reader *r, struct spot spot, const char *key,
@@ -243,8 +267,7 @@ static int read_device_text(const struct reader *r, struct spot spot, const char
 	return ret ? reader_blame(r, spot, ret) : 0;
 }
 
-static int read_device_key(const struct reader *r, struct spot spot, const char *key,
-			   const json_t *value)
+static int read_device_key(const struct reader *r, struct spot spot, const char *key, json_t *value)
 {
 	uint64_t number;
 	int ret;
@@ -259,13 +282,15 @@ static int read_device_key(const struct reader *r, struct spot spot, const char 
 		return read_group(r, spot, value);
 	if (!strcmp(key, "bars"))
 		return read_bars(r, spot, value);
+	if (!strcmp(key, "properties"))
+		return read_props(r, spot, value);
 	if (!strcmp(key, "irq-line")) {
 		ret = read_number(r, spot, key, value, 255, &number);
 		if (!ret)
 			r->dev->irq_line = (int)number;
 		return ret;
 	}
-	return read_prop(r, spot, key, value);
+	return read_prop(r, spot, key, value, device_keys);
 }
 
 static int read_device(const struct reader *r, struct spot spot, json_t *value)

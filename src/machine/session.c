@@ -23,8 +23,8 @@
 #include "base/sys.h"
 #include "machine/description.h"
 #include "machine/fail.h"
+#include "machine/layout.h"
 #include "machine/machine.h"
-#include "machine/tree.h"
 
 #define MARKER	    "session"
 #define MARKER_TEXT "ringfence session, format 1\n"
@@ -43,26 +43,26 @@ static bool marker_fits(int fd)
 static int session_fill(const struct rf_machine *machine, int fd, char **error)
 {
 	char *json = description_write(machine->desc);
-	struct tree tree;
+	struct layout layout;
 	int ret;
 
 	if (!json)
 		return -ENOMEM;
 	ret = view_build(machine, fd, error);
 	if (!ret) {
-		tree_start(&tree, fd);
-		tree_enter(&tree, "lock");
+		layout_start(&layout, fd);
+		layout_enter(&layout, "lock");
 		for (const struct rf_group *group = machine->groups; group; group = group->next) {
 			char name[32];
 
 			snprintf(name, sizeof(name), "group-%u", group->id);
-			tree_bytes(&tree, 0600, name, "", 0);
+			layout_bytes(&layout, 0600, name, "", 0);
 		}
-		tree_enter(&tree, "stats");
-		tree_enter(&tree, ".");
-		tree_file(&tree, 0600, "machine.json", "%s\n", json);
-		tree_file(&tree, 0600, MARKER, "%s", MARKER_TEXT);
-		ret = tree_end(&tree, error);
+		layout_enter(&layout, "stats");
+		layout_enter(&layout, ".");
+		layout_file(&layout, 0600, "machine.json", "%s\n", json);
+		layout_file(&layout, 0600, MARKER, "%s", MARKER_TEXT);
+		ret = layout_end(&layout, error);
 	}
 	free(json);
 	return ret;
@@ -110,7 +110,7 @@ int session_create_for(const struct rf_machine *machine, char **dir, char **erro
 	}
 	fail_prefix(ret, error, "%s", made);
 	if (fd >= 0) {
-		tree_remove(fd);
+		layout_remove(fd);
 		close(fd);
 	}
 	rmdir(made);
@@ -140,7 +140,7 @@ void session_remove(const char *dir)
 		return;
 	marker = openat(fd, MARKER, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (marker >= 0 && marker_fits(marker)) {
-		tree_remove(fd);
+		layout_remove(fd);
 		rmdir(dir);
 	}
 	if (marker >= 0)

@@ -5,8 +5,8 @@
 #ifndef RF_MACHINE_VIEW_H
 #define RF_MACHINE_VIEW_H
 
+#include "machine/layout.h"
 #include "machine/machine.h"
-#include "machine/tree.h"
 
 #define CPU_TEXT 512
 
@@ -14,8 +14,8 @@
 const char *view_cpus(char text[CPU_TEXT], bool list);
 
 /* sys/devices/pciDDDD:BB/DDDD:BB:DD.F */
-void view_device(struct tree *tree, struct rf_device *dev);
+void view_device(struct layout *layout, struct rf_device *dev);
 /* sys/class/iommu, for an IOMMU that shows itself there. */
-void view_iommu(struct tree *tree, const struct rf_machine *machine);
+void view_iommu(struct layout *layout, const struct rf_machine *machine);
 
 #endif

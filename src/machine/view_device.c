@@ -45,7 +45,7 @@ static unsigned word(struct rf_device *dev, unsigned off)
 	return config_read(dev, off, 2);
 }
 
-static void device_resource(struct tree *tree, struct rf_device *dev)
+static void device_resource(struct layout *layout, struct rf_device *dev)
 {
 	char text[RES_LINES * 64];
 	size_t used = 0;
@@ -69,33 +69,33 @@ static void device_resource(struct tree *tree, struct rf_device *dev)
 					 (unsigned long long)(size ? first + size - 1 : 0),
 					 (unsigned long long)flags);
 	}
-	tree_file(tree, 0444, "resource", "%s", text);
+	layout_file(layout, 0444, "resource", "%s", text);
 }
 
-static void device_identity(struct tree *tree, struct rf_device *dev)
+static void device_identity(struct layout *layout, struct rf_device *dev)
 {
 	unsigned class = config_read(dev, 0x08, 4) >> 8;
 	unsigned vendor = word(dev, 0x00), device = word(dev, 0x02);
 	unsigned sub_vendor = word(dev, 0x2c), sub_device = word(dev, 0x2e);
 	char modalias[96];
 
-	tree_file(tree, 0444, "vendor", "0x%04x\n", vendor);
-	tree_file(tree, 0444, "device", "0x%04x\n", device);
-	tree_file(tree, 0444, "subsystem_vendor", "0x%04x\n", sub_vendor);
-	tree_file(tree, 0444, "subsystem_device", "0x%04x\n", sub_device);
-	tree_file(tree, 0444, "revision", "0x%02x\n", config_read(dev, 0x08, 1));
-	tree_file(tree, 0444, "class", "0x%06x\n", class);
+	layout_file(layout, 0444, "vendor", "0x%04x\n", vendor);
+	layout_file(layout, 0444, "device", "0x%04x\n", device);
+	layout_file(layout, 0444, "subsystem_vendor", "0x%04x\n", sub_vendor);
+	layout_file(layout, 0444, "subsystem_device", "0x%04x\n", sub_device);
+	layout_file(layout, 0444, "revision", "0x%02x\n", config_read(dev, 0x08, 1));
+	layout_file(layout, 0444, "class", "0x%06x\n", class);
 
 	snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", vendor,
 		 device, sub_vendor, sub_device, class >> 16, class >> 8 & 0xff, class & 0xff);
-	tree_file(tree, 0444, "modalias", "%s\n", modalias);
-	tree_file(tree, 0644, "uevent",
-		  "%s%s%sPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
-		  "PCI_SLOT_NAME=%s\nMODALIAS=%s\n",
-		  dev->host_driver ? "DRIVER=" : "",
-		  dev->host_driver ? (const char *)dev->host_driver : "",
-		  dev->host_driver ? "\n" : "", class, vendor, device, sub_vendor, sub_device,
-		  dev->name, modalias);
+	layout_file(layout, 0444, "modalias", "%s\n", modalias);
+	layout_file(layout, 0644, "uevent",
+		    "%s%s%sPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
+		    "PCI_SLOT_NAME=%s\nMODALIAS=%s\n",
+		    dev->host_driver ? "DRIVER=" : "",
+		    dev->host_driver ? (const char *)dev->host_driver : "",
+		    dev->host_driver ? "\n" : "", class, vendor, device, sub_vendor, sub_device,
+		    dev->name, modalias);
 }
 
 static const char *speed_name(unsigned speed)
@@ -107,7 +107,7 @@ static const char *speed_name(unsigned speed)
 	return speed < sizeof(names) / sizeof(*names) ? names[speed] : names[0];
 }
 
-static void device_link(struct tree *tree, struct rf_device *dev)
+static void device_link(struct layout *layout, struct rf_device *dev)
 {
 	unsigned cap, status;
 
@@ -115,14 +115,14 @@ static void device_link(struct tree *tree, struct rf_device *dev)
 		return;
 	cap = config_read(dev, dev->cap_pcie + PCIE_LNKCAP, 4);
 	status = word(dev, dev->cap_pcie + PCIE_LNKSTA);
-	tree_file(tree, 0444, "max_link_speed", "%s\n", speed_name(cap & 0xf));
+	layout_file(layout, 0444, "max_link_speed", "%s\n", speed_name(cap & 0xf));
 	/* the kernel says 255 where there is no link */
-	tree_file(tree, 0444, "max_link_width", "%u\n", cap ? cap >> 4 & 0x3f : 255);
-	tree_file(tree, 0444, "current_link_speed", "%s\n", speed_name(status & 0xf));
-	tree_file(tree, 0444, "current_link_width", "%u\n", status >> 4 & 0x3f);
+	layout_file(layout, 0444, "max_link_width", "%u\n", cap ? cap >> 4 & 0x3f : 255);
+	layout_file(layout, 0444, "current_link_speed", "%s\n", speed_name(status & 0xf));
+	layout_file(layout, 0444, "current_link_width", "%u\n", status >> 4 & 0x3f);
 }
 
-static void device_config(struct tree *tree, struct rf_device *dev)
+static void device_config(struct layout *layout, struct rf_device *dev)
 {
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
 
@@ -132,57 +132,58 @@ static void device_config(struct tree *tree, struct rf_device *dev)
 		for (unsigned i = 0; i < 4; i++)
 			bytes[off + i] = (uint8_t)(val >> (8 * i));
 	}
-	tree_bytes(tree, 0644, "config", bytes, dev->config_size);
+	layout_bytes(layout, 0644, "config", bytes, dev->config_size);
 }
 
-static void device_state(struct tree *tree, struct rf_device *dev)
+static void device_state(struct layout *layout, struct rf_device *dev)
 {
 	char cpus[CPU_TEXT];
 
-	tree_file(tree, 0444, "irq", "%u\n", config_read(dev, 0x3c, 1));
-	tree_file(tree, 0644, "numa_node", "-1\n");
-	tree_file(tree, 0444, "local_cpus", "%s\n", view_cpus(cpus, false));
-	tree_file(tree, 0444, "local_cpulist", "%s\n", view_cpus(cpus, true));
-	tree_file(tree, 0644, "enable", "0\n");
-	tree_file(tree, 0444, "power_state", "D0\n");
-	tree_file(tree, 0644, "driver_override", "(null)\n");
-	tree_file(tree, 0444, "dma_mask_bits", "32\n");
-	tree_file(tree, 0444, "consistent_dma_mask_bits", "32\n");
-	tree_file(tree, 0644, "broken_parity_status", "0\n");
-	tree_file(tree, 0644, "msi_bus", "1\n");
-	tree_file(tree, 0644, "d3cold_allowed", "1\n");
-	tree_file(tree, 0444, "ari_enabled", "0\n");
-	tree_file(tree, 0220, "remove", "%s", "");
-	tree_file(tree, 0220, "rescan", "%s", "");
+	layout_file(layout, 0444, "irq", "%u\n", config_read(dev, 0x3c, 1));
+	layout_file(layout, 0644, "numa_node", "-1\n");
+	layout_file(layout, 0444, "local_cpus", "%s\n", view_cpus(cpus, false));
+	layout_file(layout, 0444, "local_cpulist", "%s\n", view_cpus(cpus, true));
+	layout_file(layout, 0644, "enable", "0\n");
+	layout_file(layout, 0444, "power_state", "D0\n");
+	layout_file(layout, 0644, "driver_override", "(null)\n");
+	layout_file(layout, 0444, "dma_mask_bits", "32\n");
+	layout_file(layout, 0444, "consistent_dma_mask_bits", "32\n");
+	layout_file(layout, 0644, "broken_parity_status", "0\n");
+	layout_file(layout, 0644, "msi_bus", "1\n");
+	layout_file(layout, 0644, "d3cold_allowed", "1\n");
+	layout_file(layout, 0444, "ari_enabled", "0\n");
+	layout_file(layout, 0220, "remove", "%s", "");
+	layout_file(layout, 0220, "rescan", "%s", "");
 	if (device_can_reset(dev)) {
 		bool flr = dev->model->caps & RF_PCI_CAP_FLR;
 		bool pm = dev->model->caps & RF_PCI_CAP_PM;
 
-		tree_file(tree, 0200, "reset", "%s", "");
-		tree_file(tree, 0644, "reset_method", "%s\n",
-			  flr && pm ? "flr pm" :
-			  flr	    ? "flr" :
-				      "pm");
+		layout_file(layout, 0200, "reset", "%s", "");
+		layout_file(layout, 0644, "reset_method", "%s\n",
+			    flr && pm ? "flr pm" :
+			    flr	      ? "flr" :
+					"pm");
 	}
 }
 
-void view_device(struct tree *tree, struct rf_device *dev)
+void view_device(struct layout *layout, struct rf_device *dev)
 {
-	tree_enter(tree, "sys/devices/pci%.7s/%s/power", dev->name, dev->name);
-	tree_file(tree, 0644, "control", "on\n");
-	tree_file(tree, 0444, "runtime_status", "active\n");
-	tree_enter(tree, "sys/devices/pci%.7s/%s", dev->name, dev->name);
-	device_identity(tree, dev);
-	device_resource(tree, dev);
-	device_config(tree, dev);
-	device_link(tree, dev);
-	device_state(tree, dev);
-	tree_link(tree, "subsystem", "../../../bus/pci");
+	layout_enter(layout, "sys/devices/pci%.7s/%s/power", dev->name, dev->name);
+	layout_file(layout, 0644, "control", "on\n");
+	layout_file(layout, 0444, "runtime_status", "active\n");
+	layout_enter(layout, "sys/devices/pci%.7s/%s", dev->name, dev->name);
+	device_identity(layout, dev);
+	device_resource(layout, dev);
+	device_config(layout, dev);
+	device_link(layout, dev);
+	device_state(layout, dev);
+	layout_link(layout, "subsystem", "../../../bus/pci");
 	if (dev->host_driver)
-		tree_link(tree, "driver", "../../../bus/pci/drivers/%s",
-			  (const char *)dev->host_driver);
+		layout_link(layout, "driver", "../../../bus/pci/drivers/%s",
+			    (const char *)dev->host_driver);
 	if (dev->group)
-		tree_link(tree, "iommu_group", "../../../kernel/iommu_groups/%u", dev->group->id);
+		layout_link(layout, "iommu_group", "../../../kernel/iommu_groups/%u",
+			    dev->group->id);
 	if (dev->group && machine_is_x86(dev->machine))
-		tree_link(tree, "iommu", "../../virtual/iommu/dmar0");
+		layout_link(layout, "iommu", "../../virtual/iommu/dmar0");
 }

@@ -59,32 +59,33 @@ static uint64_t dmar_ecap(const struct iommu_kind *kind)
 	       (kind->irq_remapping ? ECAP_IR | ECAP_EIM : 0);
 }
 
-void view_iommu(struct tree *tree, const struct rf_machine *machine)
+void view_iommu(struct layout *layout, const struct rf_machine *machine)
 {
 	const char *dmar = "sys/devices/virtual/iommu/dmar0";
 	unsigned used = 0;
 
-	tree_enter(tree, "sys/class/iommu");
+	layout_enter(layout, "sys/class/iommu");
 	if (!machine_is_x86(machine))
 		return;
-	tree_link(tree, "dmar0", "../../devices/virtual/iommu/dmar0");
+	layout_link(layout, "dmar0", "../../devices/virtual/iommu/dmar0");
 
-	tree_enter(tree, "%s/devices", dmar);
+	layout_enter(layout, "%s/devices", dmar);
 	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
 		if (dev->group)
-			tree_link(tree, dev->name, "../../../../pci%.7s/%s", dev->name, dev->name);
+			layout_link(layout, dev->name, "../../../../pci%.7s/%s", dev->name,
+				    dev->name);
 	for (const struct rf_group *group = machine->groups; group; group = group->next)
 		used++;
 
-	tree_enter(tree, "%s/intel-iommu", dmar);
-	tree_file(tree, 0444, "version", "1:0\n");
-	tree_file(tree, 0444, "address", "%llx\n", DMAR_ADDRESS);
-	tree_file(tree, 0444, "cap", "%llx\n", (unsigned long long)dmar_cap(machine->iommu));
-	tree_file(tree, 0444, "ecap", "%llx\n", (unsigned long long)dmar_ecap(machine->iommu));
-	tree_file(tree, 0444, "domains_supported", "%u\n", 1u << 16);
-	tree_file(tree, 0444, "domains_used", "%u\n", used);
+	layout_enter(layout, "%s/intel-iommu", dmar);
+	layout_file(layout, 0444, "version", "1:0\n");
+	layout_file(layout, 0444, "address", "%llx\n", DMAR_ADDRESS);
+	layout_file(layout, 0444, "cap", "%llx\n", (unsigned long long)dmar_cap(machine->iommu));
+	layout_file(layout, 0444, "ecap", "%llx\n", (unsigned long long)dmar_ecap(machine->iommu));
+	layout_file(layout, 0444, "domains_supported", "%u\n", 1u << 16);
+	layout_file(layout, 0444, "domains_used", "%u\n", used);
 
-	tree_enter(tree, "%s", dmar);
-	tree_file(tree, 0644, "uevent", "%s", "");
-	tree_link(tree, "subsystem", "../../../../class/iommu");
+	layout_enter(layout, "%s", dmar);
+	layout_file(layout, 0644, "uevent", "%s", "");
+	layout_link(layout, "subsystem", "../../../../class/iommu");
 }

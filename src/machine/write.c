@@ -38,24 +38,33 @@ static json_t *write_bars(const struct device_desc *dev)
 	return bars;
 }
 
+static json_t *write_props(const struct device_desc *dev)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < dev->nr_props; i++)
+		if (!put(object, dev->props[i].name, json_string(dev->props[i].value))) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
 static json_t *write_device(const struct device_desc *dev)
 {
 	json_t *object = json_object();
 	char address[32];
-	bool ok;
 
 	snprintf(address, sizeof(address), BDF_FMT, dev->address.domain, dev->address.bus,
 		 dev->address.slot, dev->address.function);
-	ok = put(object, "model", json_string(dev->model_name)) &&
-	     put(object, "address", json_string(address)) &&
-	     put(object, "group",
-		 dev->group == GROUP_NONE ? json_string("none") : json_integer(dev->group)) &&
-	     put(object, "driver", json_string(dev->driver ?: "none")) &&
-	     put(object, "bars", write_bars(dev)) &&
-	     put(object, "irq-line", json_integer(dev->irq_line));
-	for (size_t i = 0; ok && i < dev->nr_props; i++)
-		ok = put(object, dev->props[i].name, json_string(dev->props[i].value));
-	if (ok)
+	if (put(object, "model", json_string(dev->model_name)) &&
+	    put(object, "address", json_string(address)) &&
+	    put(object, "group",
+		dev->group == GROUP_NONE ? json_string("none") : json_integer(dev->group)) &&
+	    put(object, "driver", json_string(dev->driver ?: "none")) &&
+	    put(object, "bars", write_bars(dev)) &&
+	    put(object, "irq-line", json_integer(dev->irq_line)) &&
+	    put(object, "properties", write_props(dev)))
 		return object;
 	json_decref(object);
 	return NULL;

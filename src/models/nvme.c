@@ -173,7 +173,7 @@ static void nvme_fini(struct rf_device *dev)
 
 static const struct rf_prop nvme_props[] = {
 	{ "size", RF_PROP_SIZE, NULL, "bytes of media in all (default: 1G, or what the file has)" },
-	{ "file", RF_PROP_STRING, NULL, "media file; with size=, created when missing" },
+	{ "file", RF_PROP_PATH, NULL, "media file; with size=, created when missing" },
 	{ "block-size", RF_PROP_SIZE, "512", "bytes of a logical block: 512 or 4096" },
 	{ "namespaces", RF_PROP_UINT, "1", "namespaces that share the media equally, 1 to 64" },
 	{ "queues", RF_PROP_UINT, "64", "I/O queue pairs, 1 to 64" },

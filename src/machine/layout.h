@@ -2,26 +2,26 @@
 /*
  * Trees of small files, written in one go.
  *
- * The first failure sticks: later calls do nothing, and tree_end() reports it
+ * The first failure sticks: later calls do nothing, and layout_end() reports it
  * with the name it happened at. So code that lays out a tree reads like the
  * tree.
  */
-#ifndef RF_MACHINE_TREE_H
-#define RF_MACHINE_TREE_H
+#ifndef RF_MACHINE_LAYOUT_H
+#define RF_MACHINE_LAYOUT_H
 
 #include <limits.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /**
- * struct tree - a tree being written
+ * struct layout - a tree of files being written
  * @root: the directory everything is below; the caller's
  * @dir: the current directory
  * @base: its name, relative to @root
  * @err: the first failure, a negative errno
  * @failed: the name it happened at
  */
-struct tree {
+struct layout {
 	int root;
 	int dir;
 	char base[PATH_MAX];
@@ -29,20 +29,22 @@ struct tree {
 	char failed[PATH_MAX];
 };
 
-void tree_start(struct tree *tree, int root);
+void layout_start(struct layout *layout, int root);
 /* 0 or the first failure, with *error. */
-int tree_end(struct tree *tree, char **error);
+int layout_end(struct layout *layout, char **error);
 
 /* Make a directory below the root, with those above it, and make it the current one. */
-void tree_enter(struct tree *tree, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void layout_enter(struct layout *layout, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /* In the current directory: */
-void tree_file(struct tree *tree, mode_t mode, const char *name, const char *fmt, ...)
+void layout_file(struct layout *layout, mode_t mode, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-void tree_bytes(struct tree *tree, mode_t mode, const char *name, const void *bytes, size_t len);
-void tree_link(struct tree *tree, const char *name, const char *fmt, ...)
+void layout_bytes(struct layout *layout, mode_t mode, const char *name, const void *bytes,
+		  size_t len);
+void layout_link(struct layout *layout, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Remove everything below the directory @fd, following no link. Never fails; what cannot go stays. */
-void tree_remove(int fd);
+void layout_remove(int fd);
 
 #endif

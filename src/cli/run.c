@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ringfence run: make a session, run one program in it, report, remove it.
+ *
+ * Everything that can be wrong with the command line is found before anything
+ * is made: the machine is built once here, with its models, only to see that
+ * it can be. The program builds it again in its own process.
+ *
+ * While the program runs this process only waits. Signals are blocked and
+ * fetched one by one, so none is lost between a check and a wait: those that
+ * somebody sends to us go on to the program; those that the terminal sends
+ * reach the program anyway. Either way the session is removed afterwards.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "machine/description.h"
+#include "machine/machine.h"
+#include "machine/session.h"
+
+#define DEVICES_MAX 1024
+
+static const char help[] =
+	"usage: ringfence run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+	"\n"
+	"Run a program on a machine with modelled devices. The program finds them in\n"
+	"/sys/bus/pci/devices and opens them through /dev/vfio.\n"
+	"\n"
+	"options:\n"
+	"  --device MODEL[,addr=BDF][,group=N][,driver=NAME][,NAME=VALUE]...\n"
+	"                  add a device; the first lies at 0000:01:00.0, the next at\n"
+	"                  0000:02:00.0, ...; MODEL is a name ('ringfence devices'\n"
+	"                  lists them) or the path of a shared object; write a comma\n"
+	"                  within a value twice\n"
+	"  --machine FILE  read the machine from a file: see ringfence-machine(5)\n"
+	"  --quiet         no summary at the end\n"
+	"  --keep          keep the session directory and say where it is\n"
+	"  --session DIR   run in a session that was kept, instead of a new one\n"
+	"  --help          show this\n"
+	"\n"
+	"The exit status is the program's, 128 + N when signal N killed it, or 2 when\n"
+	"it could not be run.\n";
+
+static const struct option known[] = {
+	{ "device", required_argument, NULL, 'd' },
+	{ "machine", required_argument, NULL, 'm' },
+	{ "session", required_argument, NULL, 's' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "keep", no_argument, NULL, 'k' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+/**
+ * struct run - one invocation
+ * @session: the session's directory, once there is one
+ * @joined: it was there before us
+ */
+struct run {
+	const char *devices[DEVICES_MAX];
+	size_t nr_devices;
+	const char *machine_file;
+	bool quiet;
+	bool keep;
+	bool joined;
+	char **argv;
+	struct program program;
+	char *session;
+};
+
+/* 0 to go on, -1: help was shown, or EXIT_WRONG. */
+static int parse_options(struct run *run, int argc, char **argv)
+{
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:h", known, NULL)) != -1) {
+		switch (opt) {
+		case 'd':
+			if (run->nr_devices == DEVICES_MAX)
+				return complain("run: more than %d devices", DEVICES_MAX);
+			run->devices[run->nr_devices++] = optarg;
+			break;
+		case 'm':
+			if (run->machine_file)
+				return complain("run: --machine is given twice");
+			run->machine_file = optarg;
+			break;
+		case 's':
+			free(run->session);
+			run->session = realpath(optarg, NULL);
+			if (!run->session)
+				return complain("run: session %s: %s", optarg, strerror(errno));
+			run->joined = true;
+			break;
+		case 'q':
+			run->quiet = true;
+			break;
+		case 'k':
+			run->keep = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return -1;
+		default:
+			return complain_option("run", argv, opt, known);
+		}
+	}
+	if (optind == argc)
+		return complain("run: no program is named; see 'ringfence run --help'");
+	if (run->joined && (run->nr_devices || run->machine_file))
+		return complain("run: --session has its machine; --device and --machine cannot "
+				"change it");
+	run->argv = argv + optind;
+	return 0;
+}
+
+static int find_program(struct run *run)
+{
+	const char *name = run->argv[0];
+	int ret = program_find(name, &run->program);
+
+	if (ret == -ENOENT)
+		return complain("%s: no such program", name);
+	if (ret)
+		return complain("%s: %s", name, strerror(-ret));
+	if (!run->program.dynamic)
+		complain("%s is statically linked: it will not see the machine", name);
+	return 0;
+}
+
+/* The text of a file, to be freed; NULL after a complaint. */
+static char *read_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	if (!file) {
+		complain("%s: %s", path, strerror(errno));
+		return NULL;
+	}
+	errno = 0;
+	len = getdelim(&text, &size, '\0', file);
+	if (len < 0 && feof(file)) {
+		free(text);
+		text = strdup("");
+	} else if (len < 0) {
+		complain("%s: %s", path, strerror(errno));
+		free(text);
+		text = NULL;
+	} else if ((size_t)len != strlen(text)) {
+		complain("%s: has a zero byte in it: not a machine file", path);
+		free(text);
+		text = NULL;
+	}
+	fclose(file);
+	return text;
+}
+
+static int build_machine(struct run *run, struct rf_machine **machine)
+{
+	struct description *desc;
+	char *json = NULL, *error = NULL;
+	int ret;
+
+	if (run->machine_file) {
+		json = read_file(run->machine_file);
+		if (!json)
+			return EXIT_WRONG;
+	}
+	ret = description_new(json, run->machine_file, &desc, &error);
+	free(json);
+	for (size_t i = 0; !ret && i < run->nr_devices; i++) {
+		ret = description_add(desc, run->devices[i], &error);
+		if (ret)
+			description_free(desc);
+	}
+	if (!ret)
+		ret = machine_build(desc, machine, &error);
+	if (ret)
+		complain("%s", error ?: strerror(-ret));
+	free(error);
+	return ret ? EXIT_WRONG : 0;
+}
+
+/* A session for the machine asked for, or a look at the one to join. */
+static int open_session(struct run *run)
+{
+	struct rf_machine *machine;
+	char *error = NULL;
+	int ret;
+
+	if (run->joined)
+		ret = session_machine(run->session, &machine, &error);
+	else if (build_machine(run, &machine))
+		return EXIT_WRONG;
+	else
+		ret = session_create_for(machine, &run->session, &error);
+	if (ret)
+		complain("%s", error ?: strerror(-ret));
+	if (!ret || !run->joined)
+		rf_machine_free(machine);
+	free(error);
+	return ret ? EXIT_WRONG : 0;
+}
+
+/* LD_PRELOAD: a sanitizer's library, ours, and what was there. */
+static int set_environment(const struct run *run)
+{
+	char *ours = preload_find(), *sanitizer = NULL, *list = NULL;
+	const char *before = getenv("LD_PRELOAD");
+	int ret = 0;
+
+	if (!ours)
+		return complain("libringfence-preload.so is not where it was installed");
+	if (strpbrk(ours, " :")) {
+		ret = complain("%s: the dynamic loader cannot preload a path with a blank or a "
+			       "colon in it",
+			       ours);
+		goto out;
+	}
+	sanitizer =
+		run->program.sanitizer ? strdup(run->program.sanitizer) : program_sanitizer(ours);
+	if (asprintf(&list, "%s%s%s%s%s", sanitizer ?: "", sanitizer ? ":" : "", ours,
+		     before && *before ? ":" : "", before ?: "") < 0) {
+		list = NULL;
+		ret = complain("%s", strerror(ENOMEM));
+		goto out;
+	}
+	if (setenv("LD_PRELOAD", list, 1) || setenv(SESSION_ENV, run->session, 1))
+		ret = complain("%s", strerror(errno));
+out:
+	free(list);
+	free(sanitizer);
+	free(ours);
+	return ret;
+}
+
+static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH };
+
+/* Those to wait for: the child's end, and what nobody told us to ignore. */
+static void watched_signals(sigset_t *set)
+{
+	struct sigaction action;
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
+		if (!sigaction(forwarded[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(set, forwarded[i]);
+}
+
+static int wait_for(pid_t pid, const sigset_t *set)
+{
+	siginfo_t info;
+	int status;
+
+	for (;;) {
+		int sig = sigwaitinfo(set, &info);
+
+		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
+			return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		/* SI_KERNEL: the terminal's, which the program gets as well */
+		if (sig > 0 && sig != SIGCHLD && info.si_code != SI_KERNEL)
+			kill(pid, sig);
+	}
+}
+
+/* The program's status, or EXIT_WRONG when it could not be executed. */
+static int execute(const struct run *run)
+{
+	sigset_t watched, before;
+	int report[2], err = 0, status;
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC))
+		return complain("%s", strerror(errno));
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would leave us nothing to wait for */
+	watched_signals(&watched);
+	sigprocmask(SIG_BLOCK, &watched, &before);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		execvp(run->program.path, run->argv);
+		err = errno;
+		if (write(report[1], &err, sizeof(err)) < 0)
+			_exit(EXIT_WRONG);
+		_exit(EXIT_WRONG);
+	}
+	if (pid < 0)
+		err = errno;
+	close(report[1]);
+	status = pid < 0 ? EXIT_WRONG : wait_for(pid, &watched);
+	if (pid > 0 && read(report[0], &err, sizeof(err)) != sizeof(err))
+		err = 0;
+	close(report[0]);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return complain("%s: %s", run->argv[0], strerror(err));
+	return status;
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int run_in_session(const struct run *run)
+{
+	struct stats total;
+	double start;
+	int status;
+
+	status = set_environment(run);
+	if (status)
+		return status;
+	start = seconds_now();
+	status = execute(run);
+	if (!run->quiet && !session_sum(run->session, &total))
+		summary_print(&total, run->argv[0], status, seconds_now() - start);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run run = { 0 };
+	int status = parse_options(&run, argc, argv);
+
+	if (!status)
+		status = find_program(&run);
+	if (!status)
+		status = open_session(&run);
+	if (!status) {
+		status = run_in_session(&run);
+		if (run.keep && !run.joined)
+			fprintf(stderr, "ringfence: the session is kept in %s\n", run.session);
+		else if (!run.joined)
+			session_remove(run.session);
+	}
+	program_release(&run.program);
+	free(run.session);
+	return status < 0 ? 0 : status;
+}
