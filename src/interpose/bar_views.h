@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Views: where in the process BARs are mapped, as a set sorted by address.
+ *
+ * A set never changes. An edit makes a new one, so a reader (the SIGSEGV
+ * handler) needs nothing but a pointer; who edits publishes the new set and
+ * frees the old one once no reader is left. Each view of each set holds a
+ * reference to its file, as a mapping in the kernel does.
+ */
+#ifndef RF_INTERPOSE_BAR_VIEWS_H
+#define RF_INTERPOSE_BAR_VIEWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+
+/**
+ * struct bar_view - a mapped piece of a BAR
+ * @first: first address
+ * @last: last address, inclusive
+ * @dev: the device; NULL: it was the parent's, before a fork
+ * @bar: BAR index
+ * @offset: of @first in the BAR
+ * @prot: what the program asked for
+ * @file: the device's file; NULL with @dev
+ */
+struct bar_view {
+	uintptr_t first;
+	uintptr_t last;
+	struct rf_device *dev;
+	unsigned bar;
+	uint64_t offset;
+	int prot;
+	struct file *file;
+};
+
+struct bar_views {
+	size_t bytes; /* of this mapping */
+	unsigned nr;
+	struct bar_view view[];
+};
+
+/* The view that holds @addr, or NULL. @set may be NULL. */
+const struct bar_view *bar_views_find(const struct bar_views *set, uintptr_t addr);
+/* The first view that touches [first, last], or NULL. */
+const struct bar_view *bar_views_touch(const struct bar_views *set, uintptr_t first,
+				       uintptr_t last);
+
+/*
+ * The set without what lies in [first, last] (views that reach beyond are cut),
+ * and with @add, which lies inside that range; NULL: nothing. 0 with *out the
+ * new set, NULL when it is empty; -ENOMEM.
+ */
+int bar_views_edit(const struct bar_views *set, uintptr_t first, uintptr_t last,
+		   const struct bar_view *add, struct bar_views **out);
+/* Drop a set and its references. NULL is fine. */
+void bar_views_free(struct bar_views *set);
+
+/* The piece of a view that lies in [first, last]; they must touch. */
+struct bar_view bar_view_clip(const struct bar_view *view, uintptr_t first, uintptr_t last);
+
+#endif

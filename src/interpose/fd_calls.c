@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The calls that give, copy, pass and close descriptors, and ioctl(). What is
+ * not ours goes on to libc after a look at one byte.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "interpose/fd.h"
+#include "interpose/fork.h"
+#include "interpose/internal.h"
+#include "interpose/real.h"
+
+static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsigned long arg)
+{
+	struct open_file *of;
+	long ret;
+	int err;
+
+	of = fd_get(fd, &err);
+	if (unlikely(!of))
+		return (int)result(err);
+	if (likely(of->file->ops->ioctl != NULL))
+		ret = of->file->ops->ioctl(of->file, engine_caller(), cmd, arg);
+	else
+		ret = -ENOTTY;
+	fd_put(of);
+	return (int)result(ret);
+}
+
+INTERPOSED int ioctl(int fd, unsigned long cmd, ...)
+{
+	unsigned long arg;
+	va_list args;
+
+	va_start(args, cmd);
+	arg = va_arg(args, unsigned long);
+	va_end(args);
+	if (unlikely(fd_is_ours(fd)))
+		return our_ioctl(fd, cmd, arg);
+	return REAL(ioctl)(fd, cmd, arg);
+}
+
+INTERPOSED int close(int fd)
+{
+	if (unlikely(fd_is_ours(fd)))
+		return (int)result(fd_close(fd));
+	return REAL(close)(fd);
+}
+
+INTERPOSED int close_range(unsigned first, unsigned last, int flags)
+{
+	return (int)result(fd_close_range(first, last, (unsigned)flags));
+}
+
+INTERPOSED void closefrom(int first)
+{
+	unsigned from = first > 0 ? (unsigned)first : 0;
+
+	if (!fd_any() || fd_close_range(from, UINT_MAX, 0))
+		REAL(closefrom)(first);
+}
+
+INTERPOSED int dup(int fd)
+{
+	if (unlikely(fd_is_ours(fd)))
+		return (int)result(fd_dup(fd, 0, false));
+	return REAL(dup)(fd);
+}
+
+INTERPOSED int dup2(int fd, int to)
+{
+	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
+		return (int)result(fd_dup_to(fd, to, 0, true));
+	return REAL(dup2)(fd, to);
+}
+
+INTERPOSED int dup3(int fd, int to, int flags)
+{
+	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
+		return (int)result(fd_dup_to(fd, to, flags, false));
+	return REAL(dup3)(fd, to, flags);
+}
+
+/* The flags of the open, where the socket would show its own. */
+static int our_getfl(int fd)
+{
+	int err, flags, now = REAL(fcntl)(fd, F_GETFL);
+	struct open_file *of;
+
+	of = fd_get(fd, &err);
+	if (!of || now < 0) {
+		if (of)
+			fd_put(of);
+		return now;
+	}
+	flags = (now & ~O_ACCMODE) | (of->oflags & O_ACCMODE) |
+		0100000; /* the kernel's O_LARGEFILE */
+	fd_put(of);
+	return flags;
+}
+
+INTERPOSED int fcntl(int fd, int cmd, ...)
+{
+	unsigned long arg;
+	va_list args;
+
+	va_start(args, cmd);
+	arg = va_arg(args, unsigned long);
+	va_end(args);
+	if (unlikely(fd_is_ours(fd))) {
+		if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+			return (int)result(fd_dup(fd, (int)arg, cmd == F_DUPFD_CLOEXEC));
+		if (fd_mark(fd) == FD_HIDDEN && engine_owned())
+			return (int)result(-EBADF);
+		if (cmd == F_GETFL)
+			return our_getfl(fd);
+	}
+	return REAL(fcntl)(fd, cmd, arg);
+}
+
+INTERPOSED int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));
+
+/* A descriptor that was sent to ourselves is ours again. */
+static void recognise(struct msghdr *msg)
+{
+	struct cmsghdr *c;
+	size_t nr;
+	int fd;
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		nr = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < nr; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			fd_recognise(fd);
+		}
+	}
+}
+
+INTERPOSED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t ret = REAL(recvmsg)(fd, msg, flags);
+
+	if (unlikely(fd_any()) && ret >= 0 && msg->msg_controllen)
+		recognise(msg);
+	return ret;
+}
+
+INTERPOSED int recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags,
+			struct timespec *timeout)
+{
+	int ret = REAL(recvmmsg)(fd, msgs, nr, flags, timeout);
+
+	for (int i = 0; unlikely(fd_any()) && i < ret; i++)
+		recognise(&msgs[i].msg_hdr);
+	return ret;
+}

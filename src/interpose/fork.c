@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fork. A child has a copy of all our memory, and of it nothing is its own:
+ * the model's state is the parent's device, the locks on groups are the
+ * parent's, our ends of the socket pairs keep the parent's files alive, the
+ * polling threads are not there at all. So a child drops the engine without
+ * releasing anything: it closes our descriptors, and otherwise forgets. What it
+ * opens itself it gets from a fresh engine; the numbers that it inherited are
+ * marked foreign, their calls fail with ENODEV, and closing them is nothing but
+ * a close. BAR mappings that it inherited read as ones and swallow stores.
+ *
+ * How a child is known: the kernel wipes one page of ours in it
+ * (MADV_WIPEONFORK), so that every way of forking is seen at the next entry,
+ * also those that run no handlers, for the price of a load. pthread_atfork
+ * does it at once, and keeps our locks consistent meanwhile.
+ *
+ * A child of vfork has the parent's memory itself, so the page does not tell;
+ * whoever changes what belongs to a descriptor table asks fork_here().
+ */
+#include "interpose/fork.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "interpose/bar.h"
+#include "interpose/doorbell.h"
+#include "interpose/engine.h"
+#include "interpose/fd.h"
+#include "interpose/internal.h"
+
+enum ownership { WIPED, SETTLING, OWNED };
+
+static atomic_uint *owned;
+static int owner_pid;
+
+bool engine_owned(void)
+{
+	return owned && atomic_load_explicit(owned, memory_order_relaxed) == OWNED;
+}
+
+bool fork_here(void)
+{
+	return sys_getpid() == owner_pid;
+}
+
+static void abandon(void)
+{
+	owner_pid = sys_getpid();
+	doorbell_abandon();
+	bar_abandon();
+	fd_abandon();
+	engine_abandon();
+}
+
+void fork_settle(void)
+{
+	unsigned state = WIPED;
+
+	if (!owned || atomic_load_explicit(owned, memory_order_acquire) == OWNED)
+		return;
+	if (atomic_compare_exchange_strong(owned, &state, SETTLING)) {
+		abandon();
+		atomic_store_explicit(owned, OWNED, memory_order_release);
+		return;
+	}
+	while (atomic_load_explicit(owned, memory_order_acquire) != OWNED)
+		__builtin_ia32_pause();
+}
+
+static void before_fork(void)
+{
+	fork_settle();
+	fd_fork_prepare();
+	bar_fork_prepare();
+}
+
+static void after_fork_in_parent(void)
+{
+	bar_fork_parent();
+	fd_fork_parent();
+}
+
+static void after_fork_in_child(void)
+{
+	after_fork_in_parent();
+	fork_settle();
+}
+
+int fork_watch(void)
+{
+	atomic_uint *page;
+
+	if (owned)
+		return 0;
+	page = sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sys_failed(page))
+		return sys_error(page);
+	if (madvise(page, 4096, MADV_WIPEONFORK)) {
+		sys_munmap(page, 4096);
+		return -ENOSYS;
+	}
+	owner_pid = sys_getpid();
+	atomic_store(page, OWNED);
+	owned = page;
+	return -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

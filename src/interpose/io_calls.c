@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * read(), write() and their kin: on our descriptors the file answers; on any
+ * other one the only case of interest is a buffer in a BAR, which the kernel
+ * finds inaccessible (EFAULT) as there is no signal to trap: then the bytes take
+ * a detour through memory.
+ *
+ * A file of ours has a position, as the kernel's has; without lseek, ESPIPE,
+ * which is what our sockets say by themselves.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "interpose/bar.h"
+#include "interpose/fd.h"
+#include "interpose/internal.h"
+#include "interpose/real.h"
+
+#define BOUNCE_MAX  (1ul << 20)
+#define AT_POSITION (-1) /* in place of an offset: the file's own position */
+
+extern void __chk_fail(void) __attribute__((noreturn));
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t room);
+
+static ssize_t file_io(struct open_file *of, void *buf, size_t len, uint64_t off, bool writing)
+{
+	const struct file_ops *ops = of->file->ops;
+
+	if (writing)
+		return ops->pwrite ? ops->pwrite(of->file, engine_caller(), buf, len, off) :
+				     -EINVAL;
+	return ops->pread ? ops->pread(of->file, engine_caller(), buf, len, off) : -EINVAL;
+}
+
+/* One buffer to or from a file of ours. A count or a negative errno. */
+static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned, bool writing)
+{
+	struct open_file *of;
+	ssize_t ret;
+	int err;
+
+	if (positioned && off < 0)
+		return -EINVAL;
+	of = fd_get(fd, &err);
+	if (!of)
+		return err;
+	ret = file_io(of, buf, len, positioned ? (uint64_t)off : of->pos, writing);
+	if (ret > 0 && !positioned)
+		of->pos += (uint64_t)ret;
+	fd_put(of);
+	return ret;
+}
+
+/* As the kernel does for files without vectored operations: buffer by buffer, until one is short. */
+static ssize_t our_iov(int fd, const struct iovec *iov, int nr, off_t off, bool positioned,
+		       bool writing)
+{
+	ssize_t ret = 0, done = 0;
+
+	if (nr < 0 || nr > 1024)
+		return -EINVAL;
+	for (int i = 0; i < nr; i++) {
+		ret = our_io(fd, iov[i].iov_base, iov[i].iov_len, off + done, positioned, writing);
+		if (ret < 0)
+			return done ? done : ret;
+		done += ret;
+		if ((size_t)ret < iov[i].iov_len)
+			break;
+	}
+	return done;
+}
+
+/* The same call again with memory in place of the BAR. As libc: -1 and errno. */
+static ssize_t bounce(int fd, void *buf, size_t len, off_t off, bool positioned, bool writing)
+{
+	size_t some = len < BOUNCE_MAX ? len : BOUNCE_MAX;
+	void *memory;
+	ssize_t ret;
+
+	memory = sys_mmap(NULL, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sys_failed(memory))
+		return result(-ENOMEM);
+	if (writing && bar_copy_from(memory, (uintptr_t)buf, some))
+		ret = result(-EFAULT);
+	else if (writing)
+		ret = positioned ? pwrite(fd, memory, some, off) : write(fd, memory, some);
+	else
+		ret = positioned ? pread(fd, memory, some, off) : read(fd, memory, some);
+	if (!writing && ret > 0 && bar_copy_to((uintptr_t)buf, memory, (size_t)ret))
+		ret = result(-EFAULT);
+	sys_munmap(memory, some);
+	return ret;
+}
+
+static bool is_bar_fault(ssize_t ret, const void *buf, size_t len)
+{
+	return unlikely(ret < 0) && errno == EFAULT && bar_any() &&
+	       bar_touches((uintptr_t)buf, len);
+}
+
+INTERPOSED ssize_t read(int fd, void *buf, size_t len)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_io(fd, buf, len, 0, false, false));
+	else
+		ret = REAL(read)(fd, buf, len);
+	return is_bar_fault(ret, buf, len) ? bounce(fd, buf, len, 0, false, false) : ret;
+}
+
+INTERPOSED ssize_t write(int fd, const void *buf, size_t len)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_io(fd, (void *)buf, len, 0, false, true));
+	else
+		ret = REAL(write)(fd, buf, len);
+	return is_bar_fault(ret, buf, len) ? bounce(fd, (void *)buf, len, 0, false, true) : ret;
+}
+
+INTERPOSED ssize_t pread(int fd, void *buf, size_t len, off_t off)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_io(fd, buf, len, off, true, false));
+	else
+		ret = REAL(pread)(fd, buf, len, off);
+	return is_bar_fault(ret, buf, len) ? bounce(fd, buf, len, off, true, false) : ret;
+}
+
+INTERPOSED ssize_t pread64(int fd, void *buf, size_t len, off64_t off)
+	__attribute__((alias("pread")));
+
+INTERPOSED ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_io(fd, (void *)buf, len, off, true, true));
+	else
+		ret = REAL(pwrite)(fd, buf, len, off);
+	return is_bar_fault(ret, buf, len) ? bounce(fd, (void *)buf, len, off, true, true) : ret;
+}
+
+INTERPOSED ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t off)
+	__attribute__((alias("pwrite")));
+
+INTERPOSED ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return read(fd, buf, len);
+}
+
+INTERPOSED ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return pread(fd, buf, len, off);
+}
+
+INTERPOSED ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t room)
+	__attribute__((alias("__pread_chk")));
+
+/* Vectors: one with a BAR in it goes buffer by buffer. */
+
+static bool iov_is_bar_fault(ssize_t ret, const struct iovec *iov, int nr)
+{
+	if (likely(ret >= 0) || errno != EFAULT || !bar_any())
+		return false;
+	for (int i = 0; i < nr; i++)
+		if (bar_touches((uintptr_t)iov[i].iov_base, iov[i].iov_len))
+			return true;
+	return false;
+}
+
+static ssize_t one_by_one(int fd, const struct iovec *iov, int nr, off_t off, bool writing)
+{
+	ssize_t ret = 0, done = 0;
+
+	for (int i = 0; i < nr; i++) {
+		void *buf = iov[i].iov_base;
+		size_t len = iov[i].iov_len;
+
+		if (off == AT_POSITION)
+			ret = writing ? write(fd, buf, len) : read(fd, buf, len);
+		else
+			ret = writing ? pwrite(fd, buf, len, off + done) :
+					pread(fd, buf, len, off + done);
+		if (ret < 0)
+			return done ? done : ret;
+		done += ret;
+		if ((size_t)ret < len)
+			break;
+	}
+	return done;
+}
+
+INTERPOSED ssize_t readv(int fd, const struct iovec *iov, int nr)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_iov(fd, iov, nr, 0, false, false));
+	else
+		ret = REAL(readv)(fd, iov, nr);
+	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, AT_POSITION, false) : ret;
+}
+
+INTERPOSED ssize_t writev(int fd, const struct iovec *iov, int nr)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_iov(fd, iov, nr, 0, false, true));
+	else
+		ret = REAL(writev)(fd, iov, nr);
+	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, AT_POSITION, true) : ret;
+}
+
+INTERPOSED ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_iov(fd, iov, nr, off, true, false));
+	else
+		ret = REAL(preadv)(fd, iov, nr, off);
+	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, off, false) : ret;
+}
+
+INTERPOSED ssize_t preadv64(int fd, const struct iovec *iov, int nr, off64_t off)
+	__attribute__((alias("preadv")));
+
+INTERPOSED ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t off)
+{
+	ssize_t ret;
+
+	if (unlikely(fd_is_ours(fd)))
+		ret = result(our_iov(fd, iov, nr, off, true, true));
+	else
+		ret = REAL(pwritev)(fd, iov, nr, off);
+	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, off, true) : ret;
+}
+
+INTERPOSED ssize_t pwritev64(int fd, const struct iovec *iov, int nr, off64_t off)
+	__attribute__((alias("pwritev")));

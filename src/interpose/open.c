@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening what only we have: the container, and groups.
+ *
+ * A group is open in one process of the session at a time: whoever opens it
+ * holds SESSION/lock/group-N with flock() until the group's file is released.
+ * The kernel drops the lock of a process that dies, however that happens. A
+ * child of fork shares the lock with its parent, so the owner unlocks
+ * explicitly, and a child closes its copy without a word.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "interpose/engine.h"
+#include "interpose/fd.h"
+#include "interpose/internal.h"
+#include "machine/machine.h"
+#include "vfio/vfio.h"
+
+struct group_lock {
+	int fd;
+};
+
+static void group_unlock(void *arg)
+{
+	struct group_lock *lock = arg;
+
+	flock(lock->fd, LOCK_UN);
+	fd_hidden_close(&lock->fd);
+	free(lock);
+}
+
+/* 0; -EBUSY when another process (or an open of this one) has it. */
+static int group_lock(unsigned id, struct group_lock **out)
+{
+	struct group_lock *lock;
+	char path[PATH_MAX];
+	int saved = errno;
+	int ret;
+
+	if (snprintf(path, sizeof(path), "%s/lock/group-%u", engine_session(), id) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	lock = malloc(sizeof(*lock));
+	if (!lock)
+		return -ENOMEM;
+	lock->fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock->fd < 0) {
+		ret = lock->fd;
+		free(lock);
+		return ret;
+	}
+	if (flock(lock->fd, LOCK_EX | LOCK_NB)) {
+		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		errno = saved;
+		sys_close(lock->fd);
+		free(lock);
+		return ret;
+	}
+	fd_hide(&lock->fd);
+	*out = lock;
+	return 0;
+}
+
+static int group_open(struct rf_machine *machine, unsigned id, struct file **out)
+{
+	struct rf_group *group = machine_group(machine, id);
+	struct group_lock *lock;
+	int ret;
+
+	if (!group)
+		return -ENOENT;
+	ret = group_lock(id, &lock);
+	if (ret)
+		return ret;
+	ret = vfio_open_group(group, &machine->vfio, out);
+	if (ret) {
+		group_unlock(lock);
+		return ret;
+	}
+	(*out)->gone = group_unlock;
+	(*out)->gone_arg = lock;
+	return 0;
+}
+
+/* "/dev/vfio/17": true with the number. */
+static bool group_number(const char *path, unsigned *id)
+{
+	static const char prefix[] = "/dev/vfio/";
+	unsigned long n;
+	char *end;
+
+	if (strncmp(path, prefix, sizeof(prefix) - 1))
+		return false;
+	path += sizeof(prefix) - 1;
+	if (path[0] < '0' || path[0] > '9' || (path[0] == '0' && path[1]))
+		return false;
+	n = strtoul(path, &end, 10);
+	*id = (unsigned)n;
+	return !*end && n <= UINT_MAX;
+}
+
+int device_open(const char *path, int oflags)
+{
+	struct rf_machine *machine = engine_machine();
+	struct file *file;
+	unsigned id;
+	int ret;
+
+	if (!machine)
+		return -ENOENT;
+	fd_sweep();
+	if (!strcmp(path, "/dev/vfio/vfio"))
+		ret = vfio_open_container(&machine->vfio, &file);
+	else if (group_number(path, &id))
+		ret = group_open(machine, id, &file);
+	else
+		return -ENOENT;
+	if (ret)
+		return ret;
+	ret = fd_install(file, oflags);
+	if (ret < 0)
+		file_put(file);
+	return ret;
+}
