@@ -531,7 +531,7 @@ void view_fix_stat(const char *shown, struct stat *st)
 {
 	if (!S_ISREG(st->st_mode) || !view_is_device(shown))
 		return;
-	st->st_mode = S_IFCHR | 0666;
+	st->st_mode = S_IFCHR | (st->st_mode & 07777);
 	st->st_rdev = view_rdev(shown);
 	st->st_size = 0;
 	st->st_blocks = 0;
@@ -546,7 +546,7 @@ void view_fix_fstat(int fd, struct stat *st)
 	st->st_size = 0;
 	st->st_blocks = 0;
 	if (view_is_device(name)) {
-		st->st_mode = S_IFCHR | 0666;
+		st->st_mode = S_IFCHR | (strcmp(name, "/dev/vfio/vfio") ? 0600 : 0666);
 		st->st_rdev = view_rdev(name);
 	} else {
 		st->st_mode = S_IRUSR | S_IWUSR; /* an anonymous inode has no type */
