@@ -23,13 +23,12 @@ void ioas_put(struct rf_ioas *ioas);
  * the usable ranges of an attached domain; -EFAULT by owner_probe() (made last,
  * after the cheap checks; pass @probed to skip it); -ENOMEM.
  */
-int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
-		   uint64_t iova, uint64_t length, uint32_t prot, bool probed);
+int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t iova,
+		   uint64_t length, uint32_t prot, bool probed);
 
 /* Choose the lowest IOVA at which length fits, aligned to align (a power of two), then map. -ENOSPC. */
-int ioas_map_anywhere(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
-		      uint64_t length, uint32_t prot, uint64_t align,
-		      uint64_t *iova);
+int ioas_map_anywhere(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t length,
+		      uint32_t prot, uint64_t align, uint64_t *iova);
 
 /**
  * struct area_info - a mapping as the user made it
@@ -44,15 +43,14 @@ struct area_info {
 /* The mapping that holds @iova: true and *out filled. */
 bool ioas_find(struct rf_ioas *ioas, uint64_t iova, struct area_info *out);
 /* The first mapping that touches [first, last]. */
-bool ioas_find_first(struct rf_ioas *ioas, uint64_t first, uint64_t last,
-		     struct area_info *out);
+bool ioas_find_first(struct rf_ioas *ioas, uint64_t first, uint64_t last, struct area_info *out);
 
 /*
  * How an unmap treats mappings that reach beyond the range.
  */
 enum ioas_cut {
-	IOAS_CUT_REFUSE,      /* type1 v2, iommufd: any split fails with -EINVAL, nothing changes */
-	IOAS_CUT_BY_FIRST,    /* type1 v1: mappings that begin inside go whole; one that begins before stays */
+	IOAS_CUT_REFUSE, /* type1 v2, iommufd: any split fails with -EINVAL, nothing changes */
+	IOAS_CUT_BY_FIRST, /* type1 v1: mappings that begin inside go whole; one that begins before stays */
 };
 
 /*
@@ -60,8 +58,8 @@ enum ioas_cut {
  * none), or -EINVAL. No device can touch the memory when it returns. @dropped:
  * the container went away rather than the program asking (only for counting).
  */
-int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last,
-		     enum ioas_cut cut, bool dropped, uint64_t *unmapped);
+int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum ioas_cut cut,
+		     bool dropped, uint64_t *unmapped);
 
 uint64_t ioas_nr_areas(struct rf_ioas *ioas);
 
@@ -70,8 +68,7 @@ uint64_t ioas_nr_areas(struct rf_ioas *ioas);
  * Each get is undone by one put. -EADDRINUSE where an existing mapping lies
  * outside the kind's ranges; -ENOMEM.
  */
-int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
-		    struct domain **out);
+int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct domain **out);
 void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain);
 
 /*

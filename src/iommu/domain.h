@@ -22,8 +22,9 @@
  * @addr: the owner's address of @first
  * @owner: whose memory
  * @prot: RF_READ, RF_WRITE
+ * @flags: the address space's own; no business of domains
  *
- * Immutable while it is in a domain.
+ * Immutable while it is in a domain. @first and @last + 1 are multiples of 4096.
  */
 struct segment {
 	uint64_t first;
@@ -31,6 +32,7 @@ struct segment {
 	uintptr_t addr;
 	struct rf_owner *owner;
 	uint32_t prot;
+	uint32_t flags;
 };
 
 /**
@@ -54,16 +56,33 @@ const struct iommu_kind *domain_kind(const struct domain *domain);
 
 /* Enter a segment; nothing is mapped in its range. 0 or -ENOMEM, then without any change. */
 int domain_map(struct domain *domain, const struct segment *seg);
-/* Take a range away; what was there are whole segments. Never fails. Then domain_sync(). */
+/*
+ * Take a range away; what was there are whole segments. Never fails. Then
+ * domain_sync(), before the segments or the memory may go.
+ */
 void domain_unmap(struct domain *domain, uint64_t first, uint64_t last);
 /* Wait until no attached device still uses what was taken away. */
 void domain_sync(struct domain *domain);
+
+/*
+ * Have tables at hand so that domain_map() cannot fail after segments that are
+ * in the domain were cut in @cuts places: 0 or -ENOMEM. Adds up, until
+ * domain_unreserve().
+ */
+int domain_reserve(struct domain *domain, unsigned cuts);
+void domain_unreserve(struct domain *domain);
+
+/* Tables in use, kept empty ones included: for tests and measurements. */
+uint64_t domain_nr_tables(const struct domain *domain);
 
 /* Inside a gate of the domain, or with the writers' lock held. 0 or -EFAULT. */
 int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 		     struct translation *out);
 
-/* The gates of attached devices: those that domain_sync() waits for. */
+/*
+ * The gates of attached devices: those that domain_sync() waits for. Any
+ * thread. 0 or -ENOMEM; -EEXIST for one that is there.
+ */
 int domain_add_gate(struct domain *domain, struct gate *gate);
 void domain_del_gate(struct domain *domain, struct gate *gate);
 

@@ -22,6 +22,14 @@ int owner_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len);
 int owner_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len);
 
 /*
+ * The same for DMA, which holds pages pinned: where the program has taken a
+ * right away (mprotect) the device still has it. What the mapping allows was
+ * checked when it was made and when it was translated.
+ */
+int owner_dma_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len);
+int owner_dma_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len);
+
+/*
  * Whether [addr, addr + len) is there with the rights in @prot (RF_READ,
  * RF_WRITE), as get_user_pages would find it: 0 or -EFAULT. A few pages are
  * touched, more are looked up in the process's memory map, so the cost does
@@ -29,11 +37,16 @@ int owner_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t l
  */
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
 
-/* BAR mappings: inaccessible at times, yet legal to map for DMA. */
+/*
+ * BAR mappings: inaccessible at times, yet legal to map for DMA. 0, or -ENOSPC
+ * when there are too many. Removing one by exactly what it was added with.
+ */
 int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 
+/* This process, or NULL for want of memory. */
 struct rf_owner *owner_new_self(void);
+/* Nothing of it may be mapped any more. */
 void owner_free(struct rf_owner *owner);
 
 #endif

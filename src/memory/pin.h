@@ -3,67 +3,152 @@
  * Pins: pages that stay with the device when the program lets go of them.
  *
  * The kernel pins what is mapped for DMA, so a munmap takes the program's view
- * away and leaves the device's. Here a pin records that [addr, addr + len) of
- * an owner is mapped; whoever is about to change the program's memory map
- * (the interposed munmap, mremap, mmap MAP_FIXED, madvise) asks for the pins
- * it would hit and has the pages moved to a hidden address first.
+ * away and leaves the device's. Here a pin records that [addr, last] of an
+ * owner is mapped; whoever is about to change the program's memory map (the
+ * interposed munmap, mremap, mmap MAP_FIXED, madvise) calls pin_keep() first,
+ * and pages that are pinned move to a hidden address. The holder of the pin, an
+ * address space, is told through its operations and re-aims its leaves. DMA
+ * that meets a range on the move waits for it and tries again.
  *
- * The address space that made the pin is told through @ops, and re-aims its
- * leaves. DMA that meets a range on the move waits for it (pin_moving()).
+ * A move goes like this, all holders locked throughout:
+ *
+ *	every pin in the range is taken out of the owner's tree
+ *	begin() for each: its holder stops translating it
+ *	settle() for each holder: no DMA uses it any more
+ *	the pages move
+ *	end() for each: the holder translates again and pins what is not hidden
+ *
+ * Locks, outermost first: the owner's moving lock, the holders' locks in order
+ * of address, the owner's lock. So a holder may pin and unpin with its own lock
+ * held, and none of this calls the program's allocator.
  */
 #ifndef RF_MEMORY_PIN_H
 #define RF_MEMORY_PIN_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/tree.h"
+
 struct rf_owner;
 struct pin;
+struct pin_holder;
 
 /**
- * struct pin_ops - what the holder of a pin does when its pages move
- * @begin: stop translating [addr, addr + len), which lies inside the pin, and
- *	wait until no DMA uses it
- * @end: the bytes of [addr, addr + len) are now at @to (unchanged: the move
- *	failed); translate again. Reserved ahead by @begin: cannot fail
- *
- * Both run with the owner's lock held.
+ * struct pin_hidden - memory that only devices still see
+ * @first: its address
+ * @last: its last byte
+ * @refs: pieces of mappings that refer to it, under the owner's lock
  */
-struct pin_ops {
-	int (*begin)(struct pin *pin, uintptr_t addr, uint64_t len);
-	void (*end)(struct pin *pin, uintptr_t addr, uint64_t len, uintptr_t to);
+struct pin_hidden {
+	uintptr_t first;
+	uintptr_t last;
+	uint64_t refs;
 };
+
+/**
+ * struct pin_shift - what became of the bytes of [first, last]
+ * @first: where they were
+ * @last: the last of them
+ * @to: where @first is now; equal to @first: they did not move
+ * @hidden: the hidden memory they are in now, or NULL: they are still the program's
+ */
+struct pin_shift {
+	uintptr_t first;
+	uintptr_t last;
+	uintptr_t to;
+	struct pin_hidden *hidden;
+};
+
+/**
+ * struct pin_holder_ops - what the holder of pins does when pages move
+ * @get: take a reference, or false when the holder is going away: then its pins
+ *	go soon. Under the owner's lock: must not wait
+ * @put: drop the reference
+ * @lock: lock the holder: no pin of it is made or removed meanwhile
+ * @unlock: unlock it
+ * @begin: stop translating all of @pin, and reserve what end() needs. 0, or
+ *	-ENOMEM: nothing changed, and the pin's pages cannot be kept
+ * @settle: wait until no DMA uses what begin() stopped
+ * @end: translate again: the part of @pin in @shift is where that says, the rest
+ *	where it was. Pins anew what is not in hidden memory, and takes a reference
+ *	(pin_hidden_get()) for what is. Cannot fail
+ */
+struct pin_holder_ops {
+	bool (*get)(struct pin_holder *holder);
+	void (*put)(struct pin_holder *holder);
+	void (*lock)(struct pin_holder *holder);
+	void (*unlock)(struct pin_holder *holder);
+	int (*begin)(struct pin *pin);
+	void (*settle)(struct pin_holder *holder);
+	void (*end)(struct pin *pin, const struct pin_shift *shift);
+};
+
+struct pin_holder {
+	const struct pin_holder_ops *ops;
+};
+
+/**
+ * struct pin - a run of an owner's memory that is mapped for DMA
+ * @node: in the owner's tree
+ * @max_last: highest @last in the subtree
+ * @addr: first byte
+ * @last: last byte
+ * @holder: whose it is
+ */
+struct pin {
+	struct tree_node node;
+	uintptr_t max_last;
+	uintptr_t addr;
+	uintptr_t last;
+	struct pin_holder *holder;
+};
+
+/* With the holder's lock held. Never fail. */
+void pin_add(struct rf_owner *owner, struct pin *pin);
+void pin_del(struct rf_owner *owner, struct pin *pin);
+
+/* References to hidden memory; the last one gives it back to the kernel. */
+void pin_hidden_get(struct rf_owner *owner, struct pin_hidden *hidden);
+void pin_hidden_put(struct rf_owner *owner, struct pin_hidden *hidden);
 
 /* Whether any memory of the owner is pinned: one load, for pass-through paths. */
 bool pin_any(const struct rf_owner *owner);
 
 /*
- * What is about to happen to [addr, addr + len) of the program's memory map.
+ * What is about to happen to a range of the program's memory map.
  */
 enum pin_event {
-	PIN_UNMAP,   /* munmap, or MAP_FIXED over it: the range goes away */
+	PIN_UNMAP, /* munmap, or MAP_FIXED over it: the range goes away */
 	PIN_DISCARD, /* MADV_DONTNEED, MADV_FREE: private pages are replaced by zeroes */
 };
 
 /*
- * Keep pinned pages alive over the event: call before it. Moves what is
- * pinned (as few mremaps as possible, split by VMA), re-aims every holder.
- * After PIN_UNMAP the moved parts of the range are holes, which munmap
- * accepts. Returns the pages that were moved. Pages that could not be kept
- * are counted and reported.
+ * Keep pinned pages alive over the event: call before it, then do what the
+ * program asked. Re-aims every holder. After PIN_UNMAP the range is still
+ * mapped where it was, but empty (so that no other thread's mmap can be given
+ * the place), and munmap or MAP_FIXED finishes it; after PIN_DISCARD private
+ * pages are fresh. Returns the pages that were moved. Pages that could not be
+ * kept are counted as lost; after PIN_UNMAP no device reaches that place any
+ * more, whatever is mapped there next.
+ *
+ * Not from inside a gate, nor with a holder's lock held.
  */
-uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len,
-		  enum pin_event event);
+uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin_event event);
 
-/* The program itself moved [from, from + len) to @to by mremap: call around it. */
+/*
+ * The program itself moves [from, from + len) to @to by mremap: call around it,
+ * always both, in one thread. @to equal to @from: the mremap failed. Pages that
+ * mremap would drop (a shorter new size, a target that MREMAP_FIXED replaces)
+ * go to pin_keep() before.
+ */
 void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len);
 void pin_remap_end(struct rf_owner *owner, uintptr_t from, uint64_t len, uintptr_t to);
 
 /*
- * DMA found no translation, or its copy failed: if pages are on the move,
- * waits for the move to end and says true: try again. @seq: as read with
- * pin_move_seq() before the attempt.
+ * For DMA whose translation or copy failed, outside its gate: if pages have
+ * moved since @seq was read by pin_move_seq(), or are moving, waits for the
+ * move to end and says true: try again.
  */
 unsigned pin_move_seq(const struct rf_owner *owner);
 bool pin_moved_since(const struct rf_owner *owner, unsigned seq);

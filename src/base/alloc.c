@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Slabs. A chunk starts with its header, one cache line, so that objects
+ * whose size is a multiple of 64 never straddle lines needlessly.
+ *
+ * A reservation is kept by counting: slab_reserve() adds chunks until enough
+ * objects are free. alloc_fail_nth() makes the reservation fail, never an
+ * allocation covered by one.
+ */
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+
+struct slab_chunk {
+	_Alignas(64) struct slab_chunk *next;
+	size_t size;
+};
+
+atomic_long alloc_countdown;
+
+void alloc_fail_nth(long nth)
+{
+	atomic_store(&alloc_countdown, nth);
+}
+
+bool alloc_has_failed(void)
+{
+	return atomic_load(&alloc_countdown) < 0;
+}
+
+/* Counts down to the failing one; -1 afterwards, so that it can be told it was reached. */
+bool alloc_should_fail(void)
+{
+	long left = atomic_load_explicit(&alloc_countdown, memory_order_relaxed);
+
+	while (left > 0) {
+		long next = left == 1 ? -1 : left - 1;
+
+		if (atomic_compare_exchange_weak(&alloc_countdown, &left, next))
+			return next < 0;
+	}
+	return false;
+}
+
+void *alloc_zeroed(size_t size)
+{
+	return alloc_should_fail() ? NULL : calloc(1, size);
+}
+
+void alloc_free(void *ptr)
+{
+	free(ptr);
+}
+
+void slab_init(struct slab *slab, size_t size, size_t chunk_size)
+{
+	*slab = (struct slab){ .size = (size + 7) & ~(size_t)7, .chunk_size = chunk_size };
+}
+
+void slab_destroy(struct slab *slab)
+{
+	while (slab->chunks) {
+		struct slab_chunk *chunk = slab->chunks;
+
+		slab->chunks = chunk->next;
+		sys_munmap(chunk, chunk->size);
+	}
+	slab_init(slab, slab->size, slab->chunk_size);
+}
+
+static int slab_grow(struct slab *slab)
+{
+	struct slab_chunk *chunk;
+
+	chunk = sys_mmap(NULL, slab->chunk_size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sys_failed(chunk))
+		return -ENOMEM;
+	chunk->next = slab->chunks;
+	chunk->size = slab->chunk_size;
+	slab->chunks = chunk;
+
+	/* a tail that is still untouched becomes free objects (only a reservation leaves one) */
+	for (; slab->fresh < slab->fresh_end; slab->fresh += slab->size) {
+		slab->nr_free--;
+		slab_free(slab, slab->fresh);
+	}
+	slab->fresh = (char *)(chunk + 1);
+	slab->fresh_end =
+		slab->fresh + (slab->chunk_size - sizeof(*chunk)) / slab->size * slab->size;
+	slab->nr_free += (size_t)(slab->fresh_end - slab->fresh) / slab->size;
+	return 0;
+}
+
+int slab_reserve(struct slab *slab, size_t count)
+{
+	if (alloc_should_fail())
+		return -ENOMEM;
+	while (slab->nr_free < slab->reserved + count) {
+		int ret = slab_grow(slab);
+
+		if (ret)
+			return ret;
+	}
+	slab->reserved += count;
+	return 0;
+}
+
+void slab_unreserve(struct slab *slab)
+{
+	slab->reserved = 0;
+}
+
+void *slab_alloc_slow(struct slab *slab)
+{
+	struct slab_object *object = slab->free;
+
+	if (slab->reserved)
+		slab->reserved--;
+	else if (alloc_should_fail())
+		return NULL;
+	if (object) {
+		slab->free = object->next;
+		object->next = NULL;
+	} else {
+		if (slab->fresh == slab->fresh_end && slab_grow(slab))
+			return NULL;
+		object = (struct slab_object *)slab->fresh;
+		slab->fresh += slab->size;
+	}
+	slab->nr_free--;
+	return object;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * I/O address spaces: mapping and unmapping.
+ *
+ * A mapping is checked, entered into every domain, put into the tree, and its
+ * memory pinned, in an order that leaves nothing to undo but the domains. An
+ * unmap takes the leaves away, waits for DMA under way, and only then lets go of
+ * the memory: when it returns no device can touch the pages.
+ *
+ * Locks: ioas->lock around all of it, taken after the owner's moving lock and
+ * before the owner's lock (memory/pin.h).
+ */
+#include "ioas/ioas.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/stats.h"
+#include "ioas/space.h"
+
+#define PART_CHUNK (64u << 10)
+
+int ioas_new(struct rf_ioas **out)
+{
+	struct rf_ioas *ioas = alloc_zeroed(sizeof(*ioas));
+
+	if (!ioas)
+		return -ENOMEM;
+	pthread_mutex_init(&ioas->lock, NULL);
+	atomic_init(&ioas->refs, 1);
+	slab_init(&ioas->slab, sizeof(struct part), PART_CHUNK);
+	ioas->holder.ops = &ioas_pin_ops;
+	*out = ioas;
+	return 0;
+}
+
+struct rf_ioas *ioas_get(struct rf_ioas *ioas)
+{
+	atomic_fetch_add_explicit(&ioas->refs, 1, memory_order_relaxed);
+	return ioas;
+}
+
+void ioas_put(struct rf_ioas *ioas)
+{
+	uint64_t unmapped;
+
+	if (atomic_fetch_sub_explicit(&ioas->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, true, &unmapped);
+	assert(!ioas->domains);
+	slab_destroy(&ioas->slab);
+	alloc_free(ioas->ranges);
+	pthread_mutex_destroy(&ioas->lock);
+	alloc_free(ioas);
+}
+
+/* What can be said of a mapping without looking into the space. */
+static int map_check(uintptr_t addr, uint64_t iova, uint64_t length, uint32_t prot)
+{
+	if (!length || (addr | iova | length) & PAGE_MASK)
+		return -EINVAL;
+	if (iova + length - 1 < iova || addr + length - 1 < addr)
+		return -EINVAL;
+	if (!prot || prot & ~(RF_READ | RF_WRITE))
+		return -EINVAL;
+	return 0;
+}
+
+/* Make the mapping; its place is free and usable. */
+static int ioas_map_locked(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
+			   uint64_t iova, uint64_t length, uint32_t prot, bool probed)
+{
+	struct part *part;
+	int ret;
+
+	if (!probed) {
+		ret = owner_probe(owner, addr, length, prot);
+		if (ret)
+			return ret;
+	}
+	part = slab_alloc(&ioas->slab);
+	if (!part)
+		return -ENOMEM;
+	part->seg = (struct segment){
+		.first = iova,
+		.last = iova + length - 1,
+		.addr = addr,
+		.owner = owner,
+		.prot = prot,
+	};
+	ret = ioas_enter(ioas, &part->seg);
+	if (ret) {
+		slab_free(&ioas->slab, part);
+		return ret;
+	}
+	part->pin.addr = addr;
+	part->pin.last = addr + length - 1;
+	part->pin.holder = &ioas->holder;
+	pin_add(owner, &part->pin);
+	part_insert(ioas, part);
+	ioas->nr_areas++;
+	stats_add(&stats()->maps, 1);
+	stats_add(&stats()->mapped_bytes, length);
+	return 0;
+}
+
+int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t iova,
+		   uint64_t length, uint32_t prot, bool probed)
+{
+	uint64_t last = iova + length - 1;
+	struct part *there;
+	int ret = map_check(addr, iova, length, prot);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&ioas->lock);
+	there = part_from(ioas, iova);
+	if (there && there->seg.first <= last)
+		ret = -EEXIST;
+	else if (!ioas_usable(ioas, iova, last))
+		ret = -EINVAL;
+	else
+		ret = ioas_map_locked(ioas, owner, addr, iova, length, prot, probed);
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}
+
+/* The lowest place for a mapping in any usable range. */
+static int ioas_find_place(struct rf_ioas *ioas, uint64_t length, uint64_t align, uint64_t *iova)
+{
+	static const struct iommu_range all = { 0, UINT64_MAX };
+
+	if (!ioas->domains)
+		return part_find_gap(ioas, &all, length, align, iova) ? 0 : -ENOSPC;
+	for (unsigned i = 0; i < ioas->nr_ranges; i++)
+		if (part_find_gap(ioas, &ioas->ranges[i], length, align, iova))
+			return 0;
+	return -ENOSPC;
+}
+
+int ioas_map_anywhere(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t length,
+		      uint32_t prot, uint64_t align, uint64_t *iova)
+{
+	uint64_t place;
+	int ret = map_check(addr, 0, length, prot);
+
+	if (ret)
+		return ret;
+	if (align & (align - 1))
+		return -EINVAL;
+	if (align <= PAGE_MASK)
+		align = PAGE_MASK + 1;
+	pthread_mutex_lock(&ioas->lock);
+	ret = ioas_find_place(ioas, length, align, &place);
+	if (!ret)
+		ret = ioas_map_locked(ioas, owner, addr, place, length, prot, false);
+	pthread_mutex_unlock(&ioas->lock);
+	if (!ret)
+		*iova = place;
+	return ret;
+}
+
+static void area_fill_info(const struct rf_ioas *ioas, struct part *part, struct area_info *out)
+{
+	struct part *first = area_first(ioas, part);
+
+	out->first = first->seg.first;
+	out->last = area_last(ioas, part)->seg.last;
+	out->addr = first->seg.flags & PART_HIDDEN ? first->user_addr : first->seg.addr;
+	out->prot = first->seg.prot;
+}
+
+bool ioas_find(struct rf_ioas *ioas, uint64_t iova, struct area_info *out)
+{
+	return ioas_find_first(ioas, iova, iova, out);
+}
+
+bool ioas_find_first(struct rf_ioas *ioas, uint64_t first, uint64_t last, struct area_info *out)
+{
+	struct part *part;
+	bool found;
+
+	pthread_mutex_lock(&ioas->lock);
+	part = part_from(ioas, first);
+	found = part && part->seg.first <= last;
+	if (found)
+		area_fill_info(ioas, part, out);
+	pthread_mutex_unlock(&ioas->lock);
+	return found;
+}
+
+uint64_t ioas_nr_areas(struct rf_ioas *ioas)
+{
+	uint64_t nr;
+
+	pthread_mutex_lock(&ioas->lock);
+	nr = ioas->nr_areas;
+	pthread_mutex_unlock(&ioas->lock);
+	return nr;
+}
+
+/* Whether a mapping goes on across the border between @iova - 1 and @iova. */
+static bool ioas_bisects(const struct rf_ioas *ioas, uint64_t iova)
+{
+	struct part *part = iova ? part_at(ioas, iova) : NULL;
+
+	return part && (part->seg.first < iova || part->seg.flags & PART_JOINED);
+}
+
+/* The parts in [first, last] are gone from every domain, and no DMA uses them: free them. */
+static uint64_t parts_free(struct rf_ioas *ioas, struct part *part, uint64_t last, bool dropped)
+{
+	uint64_t unmapped = 0;
+	uint64_t areas = 0;
+
+	while (part && part->seg.first <= last) {
+		struct part *next = part->seg.last < last ? part_next(ioas, part) : NULL;
+
+		unmapped += part->seg.last - part->seg.first + 1;
+		areas += !(part->seg.flags & PART_JOINED);
+		if (part->seg.flags & PART_HIDDEN)
+			pin_hidden_put(part->seg.owner, part->hidden);
+		else
+			pin_del(part->seg.owner, &part->pin);
+		part_remove(ioas, part);
+		slab_free(&ioas->slab, part);
+		part = next;
+	}
+	ioas->nr_areas -= areas;
+	stats_add(dropped ? &stats()->maps_dropped : &stats()->unmaps, areas);
+	return unmapped;
+}
+
+int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum ioas_cut cut,
+		     bool dropped, uint64_t *unmapped)
+{
+	struct part *part;
+	struct part *end;
+	int ret = 0;
+
+	*unmapped = 0;
+	pthread_mutex_lock(&ioas->lock);
+	part = part_from(ioas, first);
+	if (!part || part->seg.first > last)
+		goto unlock;
+	if (cut == IOAS_CUT_REFUSE) {
+		ret = -EINVAL;
+		if (ioas_bisects(ioas, first) ||
+		    (last < UINT64_MAX && ioas_bisects(ioas, last + 1)))
+			goto unlock;
+		ret = 0;
+	} else {
+		/* as Linux: one that begins before the range stays, and ends it */
+		if (part->seg.first < first || part->seg.flags & PART_JOINED)
+			goto unlock;
+		end = part_at(ioas, last);
+		if (end)
+			last = area_last(ioas, end)->seg.last;
+	}
+	ioas_leave(ioas, part->seg.first, last);
+	ioas_settle(ioas);
+	*unmapped = parts_free(ioas, part, last, dropped);
+unlock:
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}

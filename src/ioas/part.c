@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Parts in order of IOVA. They never overlap. Each knows the free space right
+ * before it and the largest such gap in its subtree, so that the lowest hole of
+ * a given size is found on one way down, however many mappings there are. The
+ * space behind the last part is nobody's gap; it is looked at separately.
+ */
+#include "ioas/space.h"
+
+#include <assert.h>
+
+static struct part *part_of(const struct tree_node *node)
+{
+	return tree_entry(node, struct part, node);
+}
+
+static bool part_less(const struct tree_node *a, const struct tree_node *b)
+{
+	return part_of(a)->seg.first < part_of(b)->seg.first;
+}
+
+static bool part_update(struct tree_node *node)
+{
+	struct part *part = part_of(node);
+	uint64_t max = part->gap;
+
+	if (node->left && part_of(node->left)->max_gap > max)
+		max = part_of(node->left)->max_gap;
+	if (node->right && part_of(node->right)->max_gap > max)
+		max = part_of(node->right)->max_gap;
+	if (part->max_gap == max)
+		return false;
+	part->max_gap = max;
+	return true;
+}
+
+static const struct tree_ops part_ops = { part_less, part_update };
+
+/* The last part that begins at or below @iova, and the first above it. */
+static void part_neighbours(const struct rf_ioas *ioas, uint64_t iova, struct part **before,
+			    struct part **after)
+{
+	struct tree_node *node = ioas->parts.root;
+
+	*before = NULL;
+	*after = NULL;
+	while (node) {
+		struct part *part = part_of(node);
+
+		if (part->seg.first <= iova) {
+			*before = part;
+			node = node->right;
+		} else {
+			*after = part;
+			node = node->left;
+		}
+	}
+}
+
+struct part *part_from(const struct rf_ioas *ioas, uint64_t iova)
+{
+	struct part *before;
+	struct part *after;
+
+	part_neighbours(ioas, iova, &before, &after);
+	return before && before->seg.last >= iova ? before : after;
+}
+
+struct part *part_at(const struct rf_ioas *ioas, uint64_t iova)
+{
+	struct part *part = part_from(ioas, iova);
+
+	return part && part->seg.first <= iova ? part : NULL;
+}
+
+struct part *part_next(const struct rf_ioas *ioas, const struct part *part)
+{
+	return part->seg.last == UINT64_MAX ? NULL : part_from(ioas, part->seg.last + 1);
+}
+
+struct part *area_first(const struct rf_ioas *ioas, struct part *part)
+{
+	while (part->seg.flags & PART_JOINED)
+		part = part_at(ioas, part->seg.first - 1);
+	return part;
+}
+
+struct part *area_last(const struct rf_ioas *ioas, struct part *part)
+{
+	for (;;) {
+		struct part *next = part_next(ioas, part);
+
+		if (!next || !(next->seg.flags & PART_JOINED))
+			return part;
+		part = next;
+	}
+}
+
+void part_insert(struct rf_ioas *ioas, struct part *part)
+{
+	struct part *before;
+	struct part *after;
+
+	part_neighbours(ioas, part->seg.first, &before, &after);
+	part->gap = part->seg.first - (before ? before->seg.last + 1 : 0);
+	part->max_gap = 0;
+	if (after)
+		after->gap = after->seg.first - part->seg.last - 1;
+	tree_insert(&ioas->parts, &part->node, &part_ops, after ? &after->node : NULL);
+}
+
+void part_remove(struct rf_ioas *ioas, struct part *part)
+{
+	struct part *after = part_next(ioas, part);
+
+	if (after)
+		after->gap += part->gap + (part->seg.last - part->seg.first + 1);
+	tree_remove(&ioas->parts, &part->node, &part_ops, after ? &after->node : NULL);
+}
+
+/* A search for a hole. */
+struct want {
+	struct iommu_range range;
+	uint64_t length;
+	uint64_t align;
+};
+
+/* Whether the hole [first, last] does, within the range: true and *iova. */
+static bool want_fits(const struct want *want, uint64_t first, uint64_t last, uint64_t *iova)
+{
+	uint64_t start;
+
+	if (first < want->range.first)
+		first = want->range.first;
+	if (last > want->range.last)
+		last = want->range.last;
+	start = (first + want->align - 1) & ~(want->align - 1);
+	if (start < first || start > last || last - start < want->length - 1)
+		return false;
+	*iova = start;
+	return true;
+}
+
+/*
+ * The lowest hole below @node. Subtrees without a gap of that length, and those
+ * all of whose gaps lie below the range, are not entered; so with page
+ * alignment at most the two gaps across the range's ends disappoint.
+ */
+static bool want_search(const struct want *want, const struct tree_node *node, uint64_t *iova)
+{
+	while (node) {
+		struct part *part = part_of(node);
+
+		if (part->max_gap < want->length)
+			return false;
+		if (part->seg.first > want->range.first) {
+			if (node->left && want_search(want, node->left, iova))
+				return true;
+			if (part->seg.first - part->gap > want->range.last)
+				return false;
+			if (part->gap >= want->length &&
+			    want_fits(want, part->seg.first - part->gap, part->seg.first - 1, iova))
+				return true;
+		}
+		node = node->right;
+	}
+	return false;
+}
+
+bool part_find_gap(const struct rf_ioas *ioas, const struct iommu_range *range, uint64_t length,
+		   uint64_t align, uint64_t *iova)
+{
+	struct want want = { *range, length, align };
+	struct part *last;
+	struct part *none;
+
+	if (range->last - range->first < length - 1)
+		return false;
+	if (want_search(&want, ioas->parts.root, iova))
+		return true;
+	part_neighbours(ioas, UINT64_MAX, &last, &none);
+	if (!last)
+		return want_fits(&want, 0, UINT64_MAX, iova);
+	return last->seg.last < UINT64_MAX &&
+	       want_fits(&want, last->seg.last + 1, UINT64_MAX, iova);
+}

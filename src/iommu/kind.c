@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The built-in kinds of IOMMU. All are x86's: the MSI window at 0xfee00000 is
+ * reserved, and pages are of 4 KiB, 2 MiB or 1 GiB.
+ */
+#include "iommu/kind.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define X86_PAGE_SIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
+#define X86_MSI                                            \
+	{                                                  \
+		{ 0xfee00000, 0xfeefffff }, IOMMU_RESV_MSI \
+	}
+
+static const struct iommu_kind kind_x86 = {
+	.name = "x86",
+	.page_sizes = X86_PAGE_SIZES,
+	.aperture = { 0, (1ull << 48) - 1 },
+	.resv = { X86_MSI },
+	.nr_resv = 1,
+	.irq_remapping = true,
+};
+
+static const struct iommu_kind kind_x86_39 = {
+	.name = "x86-39",
+	.page_sizes = X86_PAGE_SIZES,
+	.aperture = { 0, (1ull << 39) - 1 },
+	.resv = { X86_MSI },
+	.nr_resv = 1,
+	.irq_remapping = true,
+};
+
+static const struct iommu_kind kind_x86_57 = {
+	.name = "x86-57",
+	.page_sizes = X86_PAGE_SIZES,
+	.aperture = { 0, (1ull << 57) - 1 },
+	.resv = { X86_MSI },
+	.nr_resv = 1,
+	.irq_remapping = true,
+};
+
+static const struct iommu_kind *const kinds[] = {
+	&kind_x86,
+	&kind_x86_39,
+	&kind_x86_57,
+	NULL,
+};
+
+const struct iommu_kind *iommu_kind_find(const char *name)
+{
+	if (!name)
+		return kinds[0];
+	for (unsigned i = 0; kinds[i]; i++)
+		if (!strcmp(kinds[i]->name, name))
+			return kinds[i];
+	return NULL;
+}
+
+const struct iommu_kind *const *iommu_kinds(void)
+{
+	return kinds;
+}
+
+unsigned iommu_kind_ranges(const struct iommu_kind *kind,
+			   struct iommu_range out[IOMMU_MAX_RESV + 1])
+{
+	uint64_t next = kind->aperture.first;
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < kind->nr_resv; i++) {
+		const struct iommu_range *resv = &kind->resv[i].range;
+
+		if (resv->last < next || resv->first > kind->aperture.last)
+			continue;
+		if (resv->first > next)
+			out[nr++] = (struct iommu_range){ next, resv->first - 1 };
+		if (resv->last >= kind->aperture.last)
+			return nr;
+		next = resv->last + 1;
+	}
+	out[nr++] = (struct iommu_range){ next, kind->aperture.last };
+	return nr;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The owner that is this process: its memory is reached by plain copies that
+ * survive a fault.
+ *
+ * DMA has a second way. A pinned page stays with the device when the program
+ * calls mprotect() on it, but a copy by address then faults; the kernel's own
+ * view of the process, /proc/self/mem, reaches it as a debugger does. That is
+ * slow and rare. Nothing else may use it: a program's pointer to memory that it
+ * cannot access itself is -EFAULT.
+ */
+#include "memory/owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/sys.h"
+#include "memory/fault.h"
+#include "memory/owner_private.h"
+#include "memory/vma.h"
+
+#define PAGE	    4096ul
+#define PROBE_TOUCH 16 /* so many pages are touched; of more the map is asked */
+
+int owner_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len)
+{
+	return fault_copy(dst, (const void *)src, len) ? -EFAULT : 0;
+}
+
+int owner_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len)
+{
+	return fault_copy((void *)dst, src, len) ? -EFAULT : 0;
+}
+
+/* Copy through /proc/self/mem, one way or the other. */
+static int owner_force(uintptr_t addr, void *dst, const void *src, size_t len)
+{
+	int fd = sys_open("/proc/self/mem", O_RDWR | O_CLOEXEC, 0);
+	size_t done = 0;
+
+	if (fd < 0)
+		return -EFAULT;
+	while (done < len) {
+		off_t off = (off_t)(addr + done);
+		ssize_t ret = dst ? sys_pread(fd, (char *)dst + done, len - done, off) :
+				    sys_pwrite(fd, (const char *)src + done, len - done, off);
+
+		if (ret <= 0)
+			break;
+		done += (size_t)ret;
+	}
+	sys_close(fd);
+	return done == len ? 0 : -EFAULT;
+}
+
+int owner_dma_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len)
+{
+	size_t left = fault_copy(dst, (const void *)src, len);
+	size_t done = len - left;
+
+	return left ? owner_force(src + done, (char *)dst + done, NULL, left) : 0;
+}
+
+int owner_dma_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len)
+{
+	size_t left = fault_copy((void *)dst, src, len);
+	size_t done = len - left;
+
+	return left ? owner_force(dst + done, NULL, (const char *)src + done, left) : 0;
+}
+
+static bool probe_touch(uintptr_t addr, uint32_t prot)
+{
+	/* whoever may write a page may read it: so says x86 */
+	if (prot & RF_WRITE)
+		return fault_can_write((void *)addr);
+	return fault_can_read((const void *)addr);
+}
+
+static int probe_pages(uintptr_t first, uintptr_t last, uint32_t prot)
+{
+	for (uintptr_t addr = first;; addr = (addr | (PAGE - 1)) + 1) {
+		if (!probe_touch(addr, prot))
+			return -EFAULT;
+		if ((addr | (PAGE - 1)) >= last)
+			return 0;
+	}
+}
+
+static int probe_map(uintptr_t first, uintptr_t last, uint32_t prot)
+{
+	struct vma_walk walk;
+	struct vma vma;
+	int ret;
+
+	if (vma_walk_begin(&walk)) /* no descriptor to be had: slow, but as good */
+		return probe_pages(first, last, prot);
+	for (;;) {
+		ret = -EFAULT;
+		if (vma_walk_find(&walk, first, &vma) || vma.first > first)
+			break;
+		if (prot & RF_WRITE ? !vma.writable : !vma.readable && !vma.writable)
+			break;
+		ret = 0;
+		if (vma.last >= last)
+			break;
+		first = vma.last + 1;
+	}
+	vma_walk_end(&walk);
+	return ret;
+}
+
+static int probe_run(uintptr_t first, uintptr_t last, uint32_t prot)
+{
+	int ret;
+
+	if ((last - first) / PAGE < PROBE_TOUCH)
+		return probe_pages(first, last, prot);
+
+	/* a file may end before its mapping does: touch both ends as well */
+	ret = probe_map(first, last, prot);
+	if (!ret && (!probe_touch(first, prot) || !probe_touch(last, prot)))
+		ret = -EFAULT;
+	return ret;
+}
+
+/* Whether @addr is in a BAR mapping; *@last is clipped to where that changes. */
+static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *last)
+{
+	bool inside = false;
+
+	if (!atomic_load_explicit(&owner->nr_devices, memory_order_acquire))
+		return false;
+	pthread_mutex_lock(&owner->lock);
+	for (unsigned i = 0; i < owner->nr_devices; i++) {
+		const struct owner_range *range = &owner->devices[i];
+
+		if (range->first <= addr && addr <= range->last) {
+			inside = true;
+			if (range->last < *last)
+				*last = range->last;
+			break;
+		}
+		if (addr < range->first && range->first <= *last)
+			*last = range->first - 1;
+	}
+	pthread_mutex_unlock(&owner->lock);
+	return inside;
+}
+
+int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)
+{
+	uintptr_t last = addr + len - 1;
+
+	if (!len)
+		return 0;
+	if (last < addr || last >> 63)
+		return -EFAULT;
+	for (;;) {
+		uintptr_t run_last = last;
+
+		if (!owner_device_at(owner, addr, &run_last)) {
+			int ret = probe_run(addr, run_last, prot);
+
+			if (ret)
+				return ret;
+		}
+		if (run_last == last)
+			return 0;
+		addr = run_last + 1;
+	}
+}
+
+int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
+{
+	int ret = -ENOSPC;
+
+	pthread_mutex_lock(&owner->lock);
+	if (owner->nr_devices < OWNER_DEVICE_RANGES) {
+		owner->devices[owner->nr_devices] = (struct owner_range){ addr, addr + len - 1 };
+		atomic_fetch_add(&owner->nr_devices, 1);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&owner->lock);
+	return ret;
+}
+
+void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
+{
+	pthread_mutex_lock(&owner->lock);
+	for (unsigned i = 0; i < owner->nr_devices; i++) {
+		struct owner_range *range = &owner->devices[i];
+
+		if (range->first == addr && range->last == addr + len - 1) {
+			*range = owner->devices[owner->nr_devices - 1];
+			atomic_fetch_sub(&owner->nr_devices, 1);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&owner->lock);
+}
+
+struct rf_owner *owner_new_self(void)
+{
+	struct rf_owner *owner = alloc_zeroed(sizeof(*owner));
+
+	if (!owner)
+		return NULL;
+	pthread_mutex_init(&owner->lock, NULL);
+	pthread_mutex_init(&owner->moving, NULL);
+	slab_init(&owner->hidden, sizeof(struct pin_hidden), 4096);
+	return owner;
+}
+
+void owner_free(struct rf_owner *owner)
+{
+	if (!owner)
+		return;
+	slab_destroy(&owner->hidden);
+	pthread_mutex_destroy(&owner->moving);
+	pthread_mutex_destroy(&owner->lock);
+	alloc_free(owner);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What an owner is, for the files of this folder.
+ */
+#ifndef RF_MEMORY_OWNER_PRIVATE_H
+#define RF_MEMORY_OWNER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/tree.h"
+#include "memory/owner.h"
+#include "memory/pin.h"
+
+#define OWNER_DEVICE_RANGES 256
+#define MOVE_HOLDERS	    64
+
+struct owner_range {
+	uintptr_t first;
+	uintptr_t last;
+};
+
+/**
+ * struct pin_move - a move under way
+ * @owner: whose pages
+ * @first: the range
+ * @last: its end
+ * @holders: of pins in the range; referenced and locked
+ * @nr_holders: how many
+ * @overflow: there are more than fit
+ * @dying: one of them is going away
+ * @stranger: a pin's holder is not among them
+ * @pins: those that take part, linked by node.left
+ * @staying: those whose begin() failed
+ */
+struct pin_move {
+	struct rf_owner *owner;
+	uintptr_t first;
+	uintptr_t last;
+	struct pin_holder *holders[MOVE_HOLDERS];
+	unsigned nr_holders;
+	bool overflow;
+	bool dying;
+	bool stranger;
+	struct pin *pins;
+	struct pin *staying;
+};
+
+/**
+ * struct rf_owner - a process's memory
+ * @lock: protects what follows, up to @moving; innermost
+ * @pins: by address, struct pin
+ * @nr_pins: how many; read without the lock
+ * @hidden: struct pin_hidden objects
+ * @devices: BAR mappings, in no order
+ * @nr_devices: how many; read without the lock
+ * @moving: held while pages move; outermost, before the holders' locks
+ * @move_seq: odd while pages move
+ * @remap: the move between pin_remap_begin() and pin_remap_end()
+ * @remapping: whether there is one
+ */
+struct rf_owner {
+	pthread_mutex_t lock;
+	struct tree pins;
+	_Atomic uint64_t nr_pins;
+	struct slab hidden;
+	struct owner_range devices[OWNER_DEVICE_RANGES];
+	atomic_uint nr_devices;
+
+	pthread_mutex_t moving;
+	atomic_uint move_seq;
+	struct pin_move remap;
+	bool remapping;
+};
+
+#endif
