@@ -6,6 +6,8 @@
 #define RF_VFIO_VFIO_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/file.h"
 
@@ -45,7 +47,6 @@ int vfio_open_container(const struct vfio_options *options, struct file **out);
  * SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt remapping).
  * Exclusive opens across processes are the caller's business.
  */
-int vfio_open_group(struct rf_group *group, const struct vfio_options *options,
-		    struct file **out);
+int vfio_open_group(struct rf_group *group, const struct vfio_options *options, struct file **out);
 
 #endif

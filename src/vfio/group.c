@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Groups: open files of /dev/vfio/N.
+ *
+ * A group is open once at a time. The open file, not the descriptor, is what
+ * counts: every device in use keeps a reference to it, so that the group stays
+ * open, in its container and out of anybody else's reach until the last
+ * descriptor of its devices is closed too.
+ *
+ * Locks: a group's own, then the container's.
+ */
+#include "vfio/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group/group.h"
+#include "memory/owner.h"
+#include "vfio/abi.h"
+#include "vfio/container.h"
+#include "vfio/vdev.h"
+
+#define NAME_LIMIT 4096u /* a device name with its NUL, as the kernel bounds it */
+#define PAGE	   4096u
+
+static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
+{
+	struct vfio_group_status status;
+
+	if (owner_read(caller->owner, &status, arg, sizeof(status)))
+		return -EFAULT;
+	if (status.argsz < sizeof(status))
+		return -EINVAL;
+
+	status.flags = 0;
+	pthread_mutex_lock(&gf->lock);
+	if (gf->container)
+		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (group_viable(gf->group))
+		status.flags = VFIO_GROUP_FLAGS_VIABLE;
+	pthread_mutex_unlock(&gf->lock);
+
+	return owner_write(caller->owner, arg, &status, sizeof(status));
+}
+
+static int group_set_container(struct group_file *gf, struct file_caller *caller, unsigned long arg)
+{
+	struct container *c;
+	struct file *file;
+	int fd, err = -EBADF, ret;
+
+	if (owner_read(caller->owner, &fd, arg, sizeof(fd)))
+		return -EFAULT;
+	file = caller->ops->lookup(caller, fd, &err);
+	if (!file && err != -EBADFD)
+		return err;
+
+	pthread_mutex_lock(&gf->lock);
+	c = file ? container_of_file(file) : NULL;
+	if (gf->container)
+		ret = -EINVAL;
+	else if (!c)
+		ret = -EBADFD;
+	else
+		ret = container_attach(c, gf);
+	pthread_mutex_unlock(&gf->lock);
+
+	if (file)
+		file_put(file);
+	return ret;
+}
+
+static int group_unset_container(struct group_file *gf)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&gf->lock);
+	if (!gf->container)
+		ret = -EINVAL;
+	else if (gf->devices)
+		ret = -EBUSY;
+	else
+		container_detach(gf->container, gf);
+	pthread_mutex_unlock(&gf->lock);
+	return ret;
+}
+
+/*
+ * A string of the caller: -EFAULT, or -EINVAL when it does not end in time. Read
+ * page by page, so that what lies behind its end need not be there.
+ */
+static int group_read_name(struct file_caller *caller, unsigned long arg, char name[NAME_LIMIT])
+{
+	size_t got = 0;
+
+	while (got < NAME_LIMIT) {
+		size_t n = PAGE - ((arg + got) & (PAGE - 1));
+
+		if (n > NAME_LIMIT - got)
+			n = NAME_LIMIT - got;
+		if (owner_read(caller->owner, name + got, arg + got, n))
+			return -EFAULT;
+		if (memchr(name + got, '\0', n))
+			return 0;
+		got += n;
+	}
+	return -EINVAL;
+}
+
+/*
+ * Whether @name means the device: 1, 0, or -EINVAL for options behind the name.
+ * The one option there is, a VF token, is wrong for what is no virtual function.
+ */
+static int group_match(const struct rf_device *dev, const char *name)
+{
+	size_t len = strlen(dev->name);
+
+	if (strncmp(dev->name, name, len))
+		return 0;
+	if (!name[len])
+		return 1;
+	if (name[len] != ' ')
+		return 0;
+	return name[len + strspn(name + len, " ")] ? -EINVAL : 1;
+}
+
+static struct rf_device *group_find(const struct group_file *gf, const char *name, int *err)
+{
+	*err = -ENODEV;
+	for (unsigned i = 0; i < gf->group->nr_devices; i++) {
+		struct rf_device *dev = gf->group->devices[i];
+		int match = group_match(dev, name);
+
+		/* a device under another driver is not vfio's to give */
+		if (match && dev->host_driver && strcmp(dev->host_driver, "vfio-pci"))
+			continue;
+		if (match < 0)
+			*err = match;
+		if (match)
+			return match > 0 ? dev : NULL;
+	}
+	return NULL;
+}
+
+static long group_get_device_fd(struct group_file *gf, struct file_caller *caller,
+				unsigned long arg)
+{
+	char name[NAME_LIMIT];
+	struct rf_device *dev;
+	struct file *file;
+	int ret, fd;
+
+	ret = group_read_name(caller, arg, name);
+	if (ret)
+		return ret;
+	dev = group_find(gf, name, &ret);
+	if (!dev)
+		return ret;
+
+	pthread_mutex_lock(&gf->lock);
+	if (!gf->container || !container_has_iommu(gf->container))
+		ret = -EINVAL;
+	else
+		ret = vdev_open(gf, dev, &file);
+	pthread_mutex_unlock(&gf->lock);
+	if (ret)
+		return ret;
+
+	fd = caller->ops->install(caller, file, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		file_put(file);
+	return fd;
+}
+
+static long group_ioctl(struct file *file, struct file_caller *caller, unsigned long cmd,
+			unsigned long arg)
+{
+	struct group_file *gf = (struct group_file *)file;
+
+	switch ((unsigned int)cmd) {
+	case VFIO_GROUP_GET_STATUS:
+		return group_get_status(gf, caller, arg);
+	case VFIO_GROUP_SET_CONTAINER:
+		return group_set_container(gf, caller, arg);
+	case VFIO_GROUP_UNSET_CONTAINER:
+		return group_unset_container(gf);
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return group_get_device_fd(gf, caller, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static void group_release(struct file *file)
+{
+	struct group_file *gf = (struct group_file *)file;
+
+	if (gf->container)
+		container_detach(gf->container, gf);
+	atomic_store(&gf->group->holder, NULL);
+	pthread_mutex_destroy(&gf->lock);
+	free(gf);
+}
+
+static const struct file_ops group_ops = {
+	.ioctl = group_ioctl,
+	.release = group_release,
+};
+
+int vfio_open_group(struct rf_group *group, const struct vfio_options *options, struct file **out)
+{
+	struct group_file *gf;
+	void *nobody = NULL;
+
+	if (!group->nr_devices)
+		return -ENODEV;
+	gf = calloc(1, sizeof(*gf));
+	if (!gf)
+		return -ENOMEM;
+	if (!atomic_compare_exchange_strong(&group->holder, &nobody, gf)) {
+		free(gf);
+		return -EBUSY;
+	}
+	snprintf(gf->path, sizeof(gf->path), "/dev/vfio/%u", group->id);
+	file_init(&gf->file, &group_ops, gf->path);
+	gf->group = group;
+	gf->options = options;
+	pthread_mutex_init(&gf->lock, NULL);
+	*out = &gf->file;
+	return 0;
+}
+
+struct group_file *group_of_file(struct file *file)
+{
+	return file->ops == &group_ops ? (struct group_file *)file : NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Open groups; see group.c.
+ */
+#ifndef RF_VFIO_GROUP_H
+#define RF_VFIO_GROUP_H
+
+#include <pthread.h>
+
+#include "base/file.h"
+#include "vfio/vfio.h"
+
+struct container;
+struct rf_group;
+struct vdev;
+
+/**
+ * struct group_file - an open /dev/vfio/N
+ * @lock: everything below; taken before a container's
+ * @container: where it has been put, or NULL
+ * @devices: its devices that have a descriptor
+ * @next: in the container's list, under the container's lock
+ */
+struct group_file {
+	struct file file;
+	char path[24];
+	struct rf_group *group;
+	const struct vfio_options *options;
+	pthread_mutex_t lock;
+	struct container *container;
+	struct vdev *devices;
+	struct group_file *next;
+};
+
+/* The open group behind a file, or NULL when it is something else. */
+struct group_file *group_of_file(struct file *file);
+
+#endif

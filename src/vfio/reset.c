@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Resets and power states.
+ *
+ * A reset takes the function back to its power-on state. Around it the host
+ * saves and restores what is not the function's own business: COMMAND, the PCI
+ * Express controls, MSI and MSI-X with the eventfds of the program, so a
+ * program finds its interrupts still armed. A device is reset when its first
+ * descriptor is opened and when its last is closed, whether or not it has a
+ * reset that DEVICE_RESET could use.
+ *
+ * DEVICE_RESET works with a function level reset, with a power cycle through D3
+ * (PM without NoSoftReset), or, for a device alone on a bus behind a bridge, with
+ * a reset of that bus. Bus 0 of a domain is the root: no bridge, no reset.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "group/group.h"
+#include "memory/owner.h"
+#include "vfio/group.h"
+#include "vfio/pci_regs.h"
+#include "vfio/vdev.h"
+
+/* As firmware leaves it, bus mastering aside, which is for the program to enable. */
+#define COMMAND_AT_OPEN (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR)
+
+static bool reset_has_bridge(const struct rf_device *dev)
+{
+	return dev->address.bus != 0;
+}
+
+static bool reset_same_bus(const struct rf_device *a, const struct rf_device *b)
+{
+	return a->address.domain == b->address.domain && a->address.bus == b->address.bus;
+}
+
+/* The first, or next after @at, of the devices that a reset of the bus would hit. */
+static struct rf_device *reset_next(const struct vdev *v, const struct rf_device *at)
+{
+	struct rf_device *const *head = v->group->options->devices;
+	struct rf_device *dev;
+
+	if (!head || !*head)
+		return at ? NULL : v->dev;
+	for (dev = at ? at->next : *head; dev; dev = dev->next) {
+		if (reset_same_bus(dev, v->dev))
+			return dev;
+	}
+	return NULL;
+}
+
+static unsigned reset_count(const struct vdev *v)
+{
+	unsigned n = 0;
+
+	for (struct rf_device *dev = reset_next(v, NULL); dev; dev = reset_next(v, dev))
+		n++;
+	return n;
+}
+
+bool reset_works(const struct vdev *v)
+{
+	return device_can_reset(v->dev) || (reset_has_bridge(v->dev) && reset_count(v) == 1);
+}
+
+static unsigned pcie_length(struct rf_device *dev)
+{
+	unsigned flags = dev->cap_pcie ? config_read(dev, dev->cap_pcie + PCIE_FLAGS, 2) : 0;
+
+	if ((flags & 0xf) == 0)
+		return 0;
+	return (flags & 0xf) == 1 ? PCIE_LNKCTL + 4 : PCIE_DEVCTL2 + 4;
+}
+
+static void config_save(struct rf_device *dev, struct saved_config *saved)
+{
+	unsigned pcie = dev->cap_pcie, length = pcie_length(dev);
+
+	saved->command = (uint16_t)config_read(dev, PCI_COMMAND, 2);
+	saved->cache_line = (uint8_t)config_read(dev, PCI_CACHE_LINE, 1);
+	if (length)
+		saved->pcie_devctl = (uint16_t)config_read(dev, pcie + PCIE_DEVCTL, 2);
+	if (length)
+		saved->pcie_lnkctl = (uint16_t)config_read(dev, pcie + PCIE_LNKCTL, 2);
+	if (length > PCIE_DEVCTL2)
+		saved->pcie_devctl2 = (uint16_t)config_read(dev, pcie + PCIE_DEVCTL2, 2);
+}
+
+/* COMMAND comes last: it is what lets the device act again. */
+static void config_restore(struct rf_device *dev, const struct saved_config *saved)
+{
+	unsigned pcie = dev->cap_pcie, length = pcie_length(dev);
+
+	if (length) {
+		config_write(dev, pcie + PCIE_DEVCTL, saved->pcie_devctl & ~PCIE_DEVCTL_FLR, 2);
+		config_write(dev, pcie + PCIE_LNKCTL, saved->pcie_lnkctl, 2);
+	}
+	if (length > PCIE_DEVCTL2)
+		config_write(dev, pcie + PCIE_DEVCTL2, saved->pcie_devctl2, 2);
+	config_write(dev, PCI_CACHE_LINE, saved->cache_line, 1);
+	config_write(dev, PCI_COMMAND, saved->command, 2);
+}
+
+void reset_function(struct vdev *v)
+{
+	struct saved_config saved;
+
+	reset_set_power(v, 0);
+	config_save(v->dev, &saved);
+	device_reset(v->dev);
+	config_restore(v->dev, &saved);
+	virqs_restore(v);
+}
+
+void reset_power_on(struct vdev *v)
+{
+	device_reset(v->dev);
+	config_write(v->dev, PCI_COMMAND, COMMAND_AT_OPEN, 2);
+	v->power = 0;
+}
+
+void reset_power_off(struct vdev *v)
+{
+	device_reset(v->dev);
+	config_write(v->dev, PCI_COMMAND, COMMAND_AT_OPEN, 2);
+}
+
+/*
+ * D1 and D2 are optional, and nobody here has them: asking for one changes
+ * nothing. A function that comes out of D3 without NoSoftReset has been reset.
+ */
+void reset_set_power(struct vdev *v, unsigned state)
+{
+	struct rf_device *dev = v->dev;
+	unsigned control = dev->cap_pm + PM_CTRL;
+	uint16_t now;
+
+	if (!dev->cap_pm || state == v->power || state == 1 || state == 2)
+		return;
+	now = (uint16_t)config_read(dev, control, 2);
+	if (state == 3)
+		config_save(dev, &v->before_d3);
+	config_write(dev, control, (now & ~PM_CTRL_STATE) | state, 2);
+	v->power = state;
+	if (state == 0 && !(now & PM_CTRL_NO_SOFT_RST)) {
+		device_reset(dev);
+		config_restore(dev, &v->before_d3);
+		virqs_restore(v);
+	}
+}
+
+int reset_ioctl(struct vdev *v)
+{
+	if (!v->reset_works)
+		return -EINVAL;
+	vdev_lock(v);
+	reset_function(v);
+	vdev_unlock(v);
+	return 0;
+}
+
+int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned long arg)
+{
+	struct vfio_pci_hot_reset_info info;
+	struct vfio_pci_dependent_device entry;
+	unsigned long at = arg + sizeof(info);
+	unsigned count;
+
+	if (owner_read(caller->owner, &info, arg, sizeof(info)))
+		return -EFAULT;
+	if (info.argsz < sizeof(info))
+		return -EINVAL;
+	if (!reset_has_bridge(v->dev))
+		return -ENODEV;
+
+	info.flags = 0;
+	count = reset_count(v);
+	info.count = count;
+	if (count > (info.argsz - sizeof(info)) / sizeof(entry))
+		return owner_write(caller->owner, arg, &info, sizeof(info)) ? -EFAULT : -ENOSPC;
+
+	for (struct rf_device *dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
+		const struct pci_address *a = &dev->address;
+
+		if (!dev->group)
+			return -EPERM;
+		entry = (struct vfio_pci_dependent_device){
+			.group_id = dev->group->id,
+			.segment = a->domain,
+			.bus = a->bus,
+			.devfn = (uint8_t)(a->slot << 3 | a->function),
+		};
+		if (owner_write(caller->owner, at, &entry, sizeof(entry)))
+			return -EFAULT;
+		at += sizeof(entry);
+	}
+	return owner_write(caller->owner, arg, &info, sizeof(info));
+}
+
+/* A device of the bus, in use through its open group or not. */
+static void reset_one(struct group_file *gf, struct rf_device *dev)
+{
+	struct saved_config saved;
+	struct vdev *v;
+
+	pthread_mutex_lock(&gf->lock);
+	for (v = gf->devices; v && v->dev != dev; v = v->next)
+		;
+	device_lock(dev);
+	if (v) {
+		reset_function(v);
+	} else {
+		config_save(dev, &saved);
+		device_reset(dev);
+		config_restore(dev, &saved);
+	}
+	device_unlock(dev);
+	pthread_mutex_unlock(&gf->lock);
+}
+
+static struct group_file *reset_holder(struct file **files, unsigned nr,
+				       const struct rf_device *dev)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		struct group_file *gf = group_of_file(files[i]);
+
+		if (gf->group == dev->group)
+			return gf;
+	}
+	return NULL;
+}
+
+/* Every device of the bus must be in a group whose descriptor was shown. */
+static int reset_bus(struct vdev *v, struct file **files, unsigned nr)
+{
+	struct rf_device *dev;
+
+	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
+		if (!reset_holder(files, nr, dev))
+			return -EINVAL;
+	}
+	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev))
+		reset_one(reset_holder(files, nr, dev), dev);
+	return 0;
+}
+
+int reset_hot_ioctl(struct vdev *v, struct file_caller *caller, unsigned long arg)
+{
+	struct vfio_pci_hot_reset hdr;
+	struct file **files;
+	unsigned nr;
+	int ret = 0, fd;
+
+	if (owner_read(caller->owner, &hdr, arg, sizeof(hdr)))
+		return -EFAULT;
+	if (hdr.argsz < sizeof(hdr) || hdr.flags || !hdr.count)
+		return -EINVAL;
+	if (!reset_has_bridge(v->dev))
+		return -ENODEV;
+	if (hdr.count > reset_count(v))
+		return -EINVAL;
+	files = calloc(hdr.count, sizeof(*files));
+	if (!files)
+		return -ENOMEM;
+
+	for (nr = 0; nr < hdr.count && !ret; nr++) {
+		unsigned long at = arg + sizeof(hdr) + nr * sizeof(fd);
+
+		if (owner_read(caller->owner, &fd, at, sizeof(fd)))
+			ret = -EFAULT;
+		else
+			files[nr] = caller->ops->lookup(caller, fd, &ret);
+		if (files[nr])
+			ret = group_of_file(files[nr]) ? 0 : -EINVAL;
+		else if (ret == -EBADFD)
+			ret = -EINVAL;
+	}
+	if (!ret)
+		ret = reset_bus(v, files, nr);
+
+	while (nr--) {
+		if (files[nr])
+			file_put(files[nr]);
+	}
+	free(files);
+	return ret;
+}
