@@ -3,6 +3,8 @@
  * The expected bytes are what Linux shows of the same devices in a virtual
  * machine (with the COMMAND register and BAR addresses of power-on).
  */
+#include <stdio.h>
+
 #include "fixture.h"
 
 static const struct rf_pci_model edu_like = {
