@@ -95,7 +95,7 @@ static int session_mkdir(char **out, char **error)
 
 int session_create_for(const struct rf_machine *machine, char **dir, char **error)
 {
-	char *made;
+	char *made = NULL;
 	int ret, fd;
 
 	ret = session_mkdir(&made, error);
