@@ -135,5 +135,4 @@ void engine_abandon(void)
 	pthread_mutex_init(&machine_lock, NULL);
 	atomic_store(&machine, NULL);
 	self.owner = NULL;
-	stats_use(NULL);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "interpose/internal.h"
+#include "interpose/lock.h"
 #include "interpose/real.h"
 #include "memory/pin.h"
 
@@ -34,8 +35,13 @@ static void let_go(void *p, size_t size)
 	uintptr_t first = ((uintptr_t)p + PAGE - 1) & ~(PAGE - 1);
 	uintptr_t end = ((uintptr_t)p + size) & ~(PAGE - 1);
 
-	if (first < end)
-		pin_keep(engine_owner(), first, end - first, PIN_DISCARD);
+	uint64_t mask;
+
+	if (first >= end)
+		return;
+	mask = signals_hold();
+	pin_keep(engine_owner(), first, end - first, PIN_DISCARD);
+	signals_release(mask);
 }
 
 INTERPOSED void free(void *p)

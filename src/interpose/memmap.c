@@ -7,10 +7,6 @@
  * With nothing pinned and no BAR mapped each call costs two loads more. The
  * calls themselves are made bare: libc does nothing else in them, and they must
  * work before libc's own can be looked up.
- *
- * Pages are always moved as for a discard, so that the range stays occupied
- * until the call itself replaces it: in a hole another thread's mapping might
- * land, and be taken away.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -21,6 +17,7 @@
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
+#include "interpose/lock.h"
 #include "interpose/real.h"
 #include "memory/pin.h"
 
@@ -37,10 +34,14 @@ static bool pinned(void)
 static void keep(void *addr, size_t len, enum pin_event event)
 {
 	uintptr_t first = (uintptr_t)addr;
+	uint64_t mask;
 
 	len = (len + PAGE - 1) & ~(PAGE - 1);
-	if (len && first % PAGE == 0 && first + len - 1 > first)
-		pin_keep(engine_owner(), first, len, event);
+	if (!len || first % PAGE || first + len - 1 < first)
+		return;
+	mask = signals_hold();
+	pin_keep(engine_owner(), first, len, event);
+	signals_release(mask);
 }
 
 static void *mapped(void *p)
@@ -53,10 +54,10 @@ static void *mapped(void *p)
 
 INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	bool over = (flags & MAP_FIXED) && !(flags & (MAP_FIXED_NOREPLACE & ~MAP_FIXED));
+	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
 
 	if (unlikely(over) && pinned())
-		keep(addr, len, PIN_DISCARD);
+		keep(addr, len, PIN_UNMAP);
 	if (!(flags & MAP_ANONYMOUS) && unlikely(fd_is_ours(fd)))
 		return mapped(bar_mmap(addr, len, prot, flags, fd, off));
 	if (unlikely(over) && bar_any() && bar_touches((uintptr_t)addr, len))
@@ -70,7 +71,7 @@ INTERPOSED void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off
 INTERPOSED int munmap(void *addr, size_t len)
 {
 	if (pinned())
-		keep(addr, len, PIN_DISCARD);
+		keep(addr, len, PIN_UNMAP);
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
 		return (int)result(bar_munmap((uintptr_t)addr, len));
 	return (int)result(sys_munmap(addr, len));
@@ -88,16 +89,19 @@ static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags
 {
 	size_t len = new_len < old_len ? new_len : old_len;
 	uintptr_t from = (uintptr_t)addr;
+	uint64_t mask;
 	void *p;
 
 	if (new_len < old_len)
 		keep((uint8_t *)addr + ((new_len + PAGE - 1) & ~(PAGE - 1)), old_len - new_len,
-		     PIN_DISCARD);
+		     PIN_UNMAP);
 	if (flags & MREMAP_FIXED)
-		keep(to, new_len, PIN_DISCARD);
+		keep(to, new_len, PIN_UNMAP);
+	mask = signals_hold();
 	pin_remap_begin(engine_owner(), from, len);
 	p = sys_mremap(addr, old_len, new_len, flags, to);
 	pin_remap_end(engine_owner(), from, len, sys_failed(p) ? from : (uintptr_t)p);
+	signals_release(mask);
 	return p;
 }
 
