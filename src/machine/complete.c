@@ -117,7 +117,8 @@ int description_complete(struct description *desc, char **error)
 
 	if (ret)
 		return ret;
-	qsort(desc->devices, desc->nr_devices, sizeof(*desc->devices), by_address);
+	if (desc->nr_devices)
+		qsort(desc->devices, desc->nr_devices, sizeof(*desc->devices), by_address);
 	complete_groups(desc);
 
 	for (size_t i = 0; i < desc->nr_devices; i++)

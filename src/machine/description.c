@@ -217,8 +217,12 @@ int device_desc_set_prop(struct device_desc *dev, const char *name, const char *
 		return -ENOMEM;
 	dev->props = props;
 	own_name = strdup(name);
-	own_value = decl->kind == RF_PROP_PATH ? absolute_path(value) : strdup(value);
-	if (!own_name || !own_value) {
+	if (!value && decl->kind == RF_PROP_BOOL)
+		value = "on";
+	own_value = !value		       ? NULL :
+		    decl->kind == RF_PROP_PATH ? absolute_path(value) :
+						 strdup(value);
+	if (!own_name || (value && !own_value)) {
 		free(own_name);
 		free(own_value);
 		return -ENOMEM;

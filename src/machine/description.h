@@ -107,7 +107,7 @@ int device_desc_set_model(struct device_desc *dev, const char *name, char **erro
 int device_desc_set_address(struct device_desc *dev, const char *text, char **error);
 int device_desc_set_driver(struct device_desc *dev, const char *text, char **error);
 /*
- * A property of the model. -ENOENT when it has none of that name, with
+ * A property of the model; @value NULL: it was given none. -ENOENT when it has none of that name, with
  * *suggestion NULL or what may have been meant, out of its properties and
  * @others.
  */

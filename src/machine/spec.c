@@ -3,7 +3,7 @@
  * --device MODEL[,addr=BDF][,group=N][,driver=NAME][,NAME=VALUE]...
  *
  * Fields are separated by commas; a comma within one is written twice. A
- * property without "=VALUE" is a switch: it is set to "on".
+ * property that is a switch may do without "=VALUE".
  */
 #include "machine/description.h"
 
@@ -55,7 +55,7 @@ static int spec_group(struct device_desc *dev, const char *value, char **error)
 static int spec_pair(struct device_desc *dev, char *field, char **error)
 {
 	char *equals = strchr(field, '=');
-	const char *value = equals ? equals + 1 : "on";
+	const char *value = equals ? equals + 1 : NULL;
 	const char *suggestion;
 	int ret;
 
@@ -63,6 +63,9 @@ static int spec_pair(struct device_desc *dev, char *field, char **error)
 		*equals = '\0';
 	if (!*field)
 		return fail(-EINVAL, error, "a property without a name");
+	for (size_t i = 0; spec_keys[i] && !value; i++)
+		if (!strcmp(field, spec_keys[i]))
+			return fail(-EINVAL, error, "\"%s\" needs a value", field);
 	if (!strcmp(field, "addr"))
 		return device_desc_set_address(dev, value, error);
 	if (!strcmp(field, "group"))
