@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An engine that knows its session and nothing else, for tests of what stands
+ * beside it: it has no devices, no descriptors and no BARs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "interpose/engine.h"
+#include "machine/session.h"
+
+uint8_t fd_marks[65536];
+
+bool engine_active(void)
+{
+	return engine_session();
+}
+
+const char *engine_session(void)
+{
+	return getenv(SESSION_ENV);
+}
+
+int device_open(const char *path, int oflags)
+{
+	return -ENOENT;
+}
+
+const char *fd_path(int fd)
+{
+	return NULL;
+}
+
+bool bar_fault(ucontext_t *uc, uintptr_t addr)
+{
+	return false;
+}
