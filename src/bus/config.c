@@ -10,9 +10,9 @@
  * What VFIO lets a driver see and write of all this is the business of vfio/.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "bus/internal.h"
 
 #define COMMAND_WRITABLE	 0x0547u /* IO, memory, master, parity, SERR, INTx disable */
@@ -75,7 +75,7 @@ void config_build(struct rf_device *dev)
 
 int config_keep(struct rf_device *dev)
 {
-	dev->power_on = malloc(dev->config_size);
+	dev->power_on = alloc_zeroed(dev->config_size);
 	if (!dev->power_on)
 		return -ENOMEM;
 	memcpy(dev->power_on, dev->config, dev->config_size);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "bus/internal.h"
@@ -34,8 +35,11 @@ char *message(const char *fmt, ...)
 static void *zalloc_aligned(size_t size)
 {
 	size_t rounded = (size + 63) & ~(size_t)63;
-	void *mem = aligned_alloc(64, rounded ? rounded : 64);
+	void *mem;
 
+	if (alloc_should_fail())
+		return NULL;
+	mem = aligned_alloc(64, rounded ? rounded : 64);
 	return mem ? memset(mem, 0, rounded) : NULL;
 }
 
@@ -156,7 +160,7 @@ static void device_destroy(struct rf_device *dev)
 	eventfds_free(dev);
 	bars_free(dev);
 	irq_free(dev);
-	free(dev->power_on);
+	alloc_free(dev->power_on);
 	free(dev->data);
 	props_free(dev->props);
 	free(dev->error);

@@ -9,8 +9,8 @@
  */
 #include <errno.h>
 #include <ringfence/machine.h>
-#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/stats.h"
 #include "base/sys.h"
 #include "bus/internal.h"
@@ -84,13 +84,12 @@ static struct irq_eventfds *eventfds_get(struct rf_device *dev)
 
 	if (efds)
 		return efds;
-	efds = malloc(sizeof(*efds) + count * sizeof(efds->fds[0]));
+	efds = alloc_zeroed(sizeof(*efds) + count * sizeof(efds->fds[0]));
 	if (!efds)
 		return NULL;
 	efds->sink.signal = eventfds_signal;
 	efds->index = index;
 	efds->count = count;
-	efds->used = 0;
 	efds->intx = -1;
 	for (unsigned i = 0; i < count; i++)
 		efds->fds[i] = -1;
@@ -100,7 +99,7 @@ static struct irq_eventfds *eventfds_get(struct rf_device *dev)
 
 void eventfds_free(struct rf_device *dev)
 {
-	free(dev->eventfds);
+	alloc_free(dev->eventfds);
 	dev->eventfds = NULL;
 }
 

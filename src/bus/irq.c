@@ -19,8 +19,8 @@
  * All under dev->lock.
  */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "bus/internal.h"
 
 struct irq_state {
@@ -37,7 +37,7 @@ int irq_new(struct rf_device *dev)
 	unsigned words = (vectors + 63) / 64;
 	struct irq_state *irq;
 
-	irq = calloc(1, sizeof(*irq) + words * 8 + vectors * (size_t)MSIX_ENTRY_SIZE);
+	irq = alloc_zeroed(sizeof(*irq) + words * 8 + vectors * (size_t)MSIX_ENTRY_SIZE);
 	if (!irq)
 		return -ENOMEM;
 	irq->pending = (uint64_t *)(irq + 1);
@@ -48,7 +48,7 @@ int irq_new(struct rf_device *dev)
 
 void irq_free(struct rf_device *dev)
 {
-	free(dev->irq);
+	alloc_free(dev->irq);
 	dev->irq = NULL;
 }
 

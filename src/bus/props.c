@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "bus/internal.h"
 
 struct prop_slot {
@@ -149,7 +150,7 @@ static int prop_set(const struct rf_pci_model *model, struct prop_slot *slot, co
 				 want);
 		return -EINVAL;
 	}
-	slot->text = strdup(text);
+	slot->text = alloc_should_fail() ? NULL : strdup(text);
 	return slot->text ? 0 : -ENOMEM;
 }
 
@@ -191,7 +192,7 @@ int props_new(const struct rf_pci_model *model, const struct prop_value *values,
 
 	while (model->props && model->props[count].name)
 		count++;
-	props = calloc(1, sizeof(*props) + count * sizeof(props->slots[0]));
+	props = alloc_zeroed(sizeof(*props) + count * sizeof(props->slots[0]));
 	if (!props)
 		return -ENOMEM;
 	props->count = count;
@@ -213,7 +214,7 @@ void props_free(struct prop_values *props)
 		return;
 	for (unsigned i = 0; i < props->count; i++)
 		free(props->slots[i].text);
-	free(props);
+	alloc_free(props);
 }
 
 const char *rf_prop_string(const struct rf_device *dev, const char *name)

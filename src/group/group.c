@@ -17,12 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "group/group.h"
 #include "ioas/ioas.h"
 
 int group_new(unsigned id, struct rf_group **out)
 {
-	struct rf_group *group = calloc(1, sizeof(*group));
+	struct rf_group *group = alloc_zeroed(sizeof(*group));
 
 	if (!group)
 		return -ENOMEM;
@@ -39,7 +40,7 @@ void group_free(struct rf_group *group)
 	for (unsigned i = 0; i < group->nr_devices; i++)
 		group->devices[i]->group = NULL;
 	free(group->devices);
-	free(group);
+	alloc_free(group);
 }
 
 int group_add_device(struct rf_group *group, struct rf_device *dev)
@@ -51,7 +52,9 @@ int group_add_device(struct rf_group *group, struct rf_device *dev)
 		return -EBUSY;
 	if (!dev->iommu || (group->nr_devices && dev->iommu != group->devices[0]->iommu))
 		return -EINVAL;
-	devices = realloc(group->devices, (group->nr_devices + 1) * sizeof(*devices));
+	devices = alloc_should_fail() ?
+			  NULL :
+			  realloc(group->devices, (group->nr_devices + 1) * sizeof(*devices));
 	if (!devices)
 		return -ENOMEM;
 	group->devices = devices;
