@@ -9,11 +9,14 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "fixture.h"
+#include "ioas/ioas.h"
 #include "memory/owner.h"
+#include "memory/pin.h"
 
 #define PAGE  4096u
 #define PAGES 8u
 #define IOVA  0x100000u
+#define MOVED 200u
 
 static const struct rf_pci_model model = { .abi = RF_MODEL_ABI, .name = "dma" };
 
@@ -283,6 +286,64 @@ static void unmap_waits_for_dma_in_flight(void **state)
 	log_set_level(LOG_WARN);
 }
 
+/* A device that reads all the time, while the program lets go of the pages. */
+static atomic_uint failures;
+
+static void *reader(void *arg)
+{
+	uint8_t val;
+
+	for (unsigned i = 0; !atomic_load(&stop); i++)
+		if (rf_dma_read(dev, (uint64_t)(i % MOVED) * PAGE, &val, 1) || val != i % MOVED)
+			atomic_fetch_add(&failures, 1);
+	return NULL;
+}
+
+static void pages_on_the_move_are_waited_for(void **state)
+{
+	struct rf_ioas *ioas;
+	struct domain *moving;
+	uint64_t unmapped;
+	pthread_t thread;
+	uint8_t *pages;
+
+	take_faults();
+	pages = mmap(NULL, MOVED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(ioas_new(&ioas), 0);
+	for (unsigned i = 0; i < MOVED; i++) {
+		pages[i * PAGE] = (uint8_t)i;
+		assert_int_equal(ioas_map_fixed(ioas, owner, (uintptr_t)pages + i * PAGE,
+						(uint64_t)i * PAGE, PAGE, RF_READ, false),
+				 0);
+	}
+	assert_int_equal(ioas_get_domain(ioas, iommu_kind_find(NULL), &moving), 0);
+	assert_int_equal(device_attach(dev, moving), 0);
+	assert_int_equal(rf_dma_read(dev, 0, pages, 1), 0); /* the device knows the owner */
+
+	atomic_store(&stop, false);
+	atomic_store(&failures, 0);
+	assert_int_equal(pthread_create(&thread, NULL, reader, NULL), 0);
+	for (unsigned i = 0; i < MOVED; i++) {
+		uintptr_t page = (uintptr_t)pages + i * PAGE;
+
+		assert_int_equal(pin_keep(owner, page, PAGE, PIN_UNMAP), 1);
+		munmap((void *)page, PAGE);
+	}
+	usleep(1000);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&failures), 0);
+
+	device_detach(dev);
+	ioas_put_domain(ioas, moving);
+	assert_int_equal(ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, false, &unmapped),
+			 0);
+	assert_int_equal(unmapped, MOVED * PAGE);
+	ioas_put(ioas);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -299,6 +360,7 @@ int main(void)
 		CASE(reports_end_but_counting_does_not),
 		CASE(warnings_are_counted_and_share_the_limit),
 		CASE(unmap_waits_for_dma_in_flight),
+		CASE(pages_on_the_move_are_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
