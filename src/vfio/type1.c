@@ -323,9 +323,9 @@ static int type1_unmap_range(struct type1 *t, struct file_caller *caller,
 		return -EINVAL;
 
 	unmap->size = 0;
-	if (!t->v2 && type1_begins_inside(t, first))
-		return 0;
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR) {
+		if (!t->v2 && type1_begins_inside(t, first))
+			return 0;
 		if (t->v2 && !all && type1_would_split(t, first, last))
 			return -EINVAL;
 		ret = type1_invalidate(t, first, last, &unmapped);
