@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 #define PAGE  4096u
 #define PAGES 8u
 #define IOVA  0x100000u
-#define MOVED 200u
+#define MOVED 500u
 
 static const struct rf_pci_model model = { .abi = RF_MODEL_ABI, .name = "dma" };
 
@@ -287,15 +288,19 @@ static void unmap_waits_for_dma_in_flight(void **state)
 }
 
 /* A device that reads all the time, while the program lets go of the pages. */
-static atomic_uint failures;
+static atomic_uint failures, reads, current;
 
 static void *reader(void *arg)
 {
 	uint8_t val;
 
-	for (unsigned i = 0; !atomic_load(&stop); i++)
-		if (rf_dma_read(dev, (uint64_t)(i % MOVED) * PAGE, &val, 1) || val != i % MOVED)
+	while (!atomic_load(&stop)) {
+		unsigned page = atomic_load(&current);
+
+		if (rf_dma_read(dev, (uint64_t)page * PAGE, &val, 1) || val != page % 256)
 			atomic_fetch_add(&failures, 1);
+		atomic_fetch_add(&reads, 1);
+	}
 	return NULL;
 }
 
@@ -324,14 +329,18 @@ static void pages_on_the_move_are_waited_for(void **state)
 
 	atomic_store(&stop, false);
 	atomic_store(&failures, 0);
+	atomic_store(&current, 0);
 	assert_int_equal(pthread_create(&thread, NULL, reader, NULL), 0);
 	for (unsigned i = 0; i < MOVED; i++) {
 		uintptr_t page = (uintptr_t)pages + i * PAGE;
+		unsigned before = atomic_load(&reads);
 
+		atomic_store(&current, i);
+		while (atomic_load(&reads) < before + 2) /* it is at this page now */
+			sched_yield();
 		assert_int_equal(pin_keep(owner, page, PAGE, PIN_UNMAP), 1);
 		munmap((void *)page, PAGE);
 	}
-	usleep(1000);
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(atomic_load(&failures), 0);
