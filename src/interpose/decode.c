@@ -166,7 +166,7 @@ static const ZydisDecodedOperand *find_memory(const struct insn_decoder *dec)
 	return mem;
 }
 
-/* EVEX forms without fault suppression read the whole operand whatever the mask says. */
+/* Loads without fault suppression read the whole operand, whatever the mask says. */
 static bool suppresses_faults(const ZydisDecodedInstruction *insn)
 {
 	switch (insn->meta.exception_class) {
@@ -196,6 +196,8 @@ static int decode_mask(struct insn *insn, struct insn_decoder *dec, const ZydisD
 {
 	const ZydisDecodedInstruction *zy = &dec->insn;
 	const ZydisDecodedOperand *other = mem == dec->ops ? &dec->ops[2] : dec->ops;
+	bool single = zy->mnemonic == ZYDIS_MNEMONIC_VMASKMOVPS ||
+		      zy->mnemonic == ZYDIS_MNEMONIC_VPMASKMOVD;
 
 	switch (zy->mnemonic) {
 	case ZYDIS_MNEMONIC_VMASKMOVPS:
@@ -204,10 +206,7 @@ static int decode_mask(struct insn *insn, struct insn_decoder *dec, const ZydisD
 	case ZYDIS_MNEMONIC_VPMASKMOVQ:
 		insn->mask = INSN_MASK_SIGNS;
 		insn->mask_reg = (uint8_t)ZydisRegisterGetId(dec->ops[1].reg.value);
-		insn->element = zy->mnemonic == ZYDIS_MNEMONIC_VMASKMOVPS ||
-						zy->mnemonic == ZYDIS_MNEMONIC_VPMASKMOVD ?
-					4 :
-					8;
+		insn->element = single ? 4 : 8;
 		insn->elements = insn->size / insn->element;
 		return 0;
 	default:
@@ -221,18 +220,16 @@ static int decode_mask(struct insn *insn, struct insn_decoder *dec, const ZydisD
 	/* A comparison into an opmask counts elements in the source, which is the memory. */
 	if (ZydisRegisterGetClass(other->reg.value) == ZYDIS_REGCLASS_MASK)
 		other = mem;
-	if (!suppresses_faults(zy) || zy->avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID)
+	if (insn->reads &&
+	    (!suppresses_faults(zy) || zy->avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID))
 		return 0;
 	if (mem->element_count != 1 && other->element_count != mem->element_count &&
-	    other->element_size != mem->element_size) {
-		if (insn->writes)
-			return refuse(dec, "a masked store of an unusual shape");
-		return 0;
-	}
-	insn->mask = is_packed(zy) ? INSN_MASK_PACKED : INSN_MASK_OPMASK;
-	insn->mask_reg = (uint8_t)ZydisRegisterGetId(zy->avx.mask.reg);
+	    other->element_size != mem->element_size)
+		return insn->writes ? refuse(dec, "a masked store of an unusual shape") : 0;
 	insn->elements = (uint8_t)mem->element_count;
 	insn->element = insn->size / insn->elements;
+	insn->mask = is_packed(zy) ? INSN_MASK_PACKED : INSN_MASK_OPMASK;
+	insn->mask_reg = (uint8_t)ZydisRegisterGetId(zy->avx.mask.reg);
 	return 0;
 }
 
@@ -250,6 +247,9 @@ static const char *unfit(const ZydisDecodedInstruction *insn)
 	case ZYDIS_MNEMONIC_DIV:
 	case ZYDIS_MNEMONIC_IDIV:
 		return "a division, which may trap";
+	case ZYDIS_MNEMONIC_ENQCMD:
+	case ZYDIS_MNEMONIC_ENQCMDS:
+		return "an enqueue command";
 	case ZYDIS_MNEMONIC_XRSTOR:
 	case ZYDIS_MNEMONIC_XRSTOR64:
 	case ZYDIS_MNEMONIC_LDTILECFG:

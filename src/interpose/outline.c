@@ -232,7 +232,9 @@ static int components(ZydisRegister reg)
 /* A pure store loads what it stores; all else may change any component. */
 static int plan_state(struct insn *insn, struct insn_decoder *dec)
 {
-	bool changes = insn->reads || dec->insn.meta.category == ZYDIS_CATEGORY_CONVERT;
+	/* Conversions set flags in MXCSR, even from memory to a general register. */
+	bool converts = dec->insn.meta.category == ZYDIS_CATEGORY_CONVERT;
+	bool changes = insn->reads;
 
 	insn->xload = insn->xstore = 0;
 	for (unsigned i = 0; i < dec->insn.operand_count; i++) {
@@ -248,9 +250,8 @@ static int plan_state(struct insn *insn, struct insn_decoder *dec)
 		if (bits && (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 			changes = true;
 	}
-	if (dec->insn.meta.isa_set == ZYDIS_ISA_SET_X87 || (insn->xload & OUTLINE_X87))
-		insn->xload = insn->xstore = OUTLINE_ALL;
-	else if (insn->xload && changes)
+	if (dec->insn.meta.isa_set == ZYDIS_ISA_SET_X87 || converts ||
+	    (insn->xload & OUTLINE_X87) || (insn->xload && changes))
 		insn->xload = insn->xstore = OUTLINE_ALL;
 	return 0;
 }
