@@ -43,7 +43,7 @@ char *program_sanitizer(const char *path);
 /* The preloaded library that belongs to this executable, to be freed, or NULL. */
 char *preload_find(void);
 
-/* What happened in the session, in a few lines on standard error. */
+/* What happened in the session, in a few lines on standard error; @status as of waitpid(). */
 void summary_print(const struct stats *s, const char *program, int status, double seconds);
 
 #endif

@@ -261,6 +261,7 @@ static void watched_signals(sigset_t *set)
 			sigaddset(set, forwarded[i]);
 }
 
+/* Pass signals on until the program ends; its status as of waitpid(). */
 static int wait_for(pid_t pid, const sigset_t *set)
 {
 	siginfo_t info;
@@ -270,18 +271,18 @@ static int wait_for(pid_t pid, const sigset_t *set)
 		int sig = sigwaitinfo(set, &info);
 
 		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-			return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+			return status;
 		/* SI_KERNEL: the terminal's, which the program gets as well */
 		if (sig > 0 && sig != SIGCHLD && info.si_code != SI_KERNEL)
 			kill(pid, sig);
 	}
 }
 
-/* The program's status, or EXIT_WRONG when it could not be executed. */
-static int execute(const struct run *run)
+/* 0 with the program's *status as of waitpid(), or EXIT_WRONG when it could not be executed. */
+static int execute(const struct run *run, int *status)
 {
 	sigset_t watched, before;
-	int report[2], err = 0, status;
+	int report[2], err = 0;
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC))
@@ -302,14 +303,15 @@ static int execute(const struct run *run)
 	if (pid < 0)
 		err = errno;
 	close(report[1]);
-	status = pid < 0 ? EXIT_WRONG : wait_for(pid, &watched);
+	if (pid > 0)
+		*status = wait_for(pid, &watched);
 	if (pid > 0 && read(report[0], &err, sizeof(err)) != sizeof(err))
 		err = 0;
 	close(report[0]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (err)
-		return complain("%s: %s", run->argv[0], strerror(err));
-	return status;
+		return complain("%s: cannot be executed: %s", run->argv[0], strerror(err));
+	return 0;
 }
 
 static double seconds_now(void)
@@ -323,17 +325,19 @@ static double seconds_now(void)
 static int run_in_session(const struct run *run)
 {
 	struct stats total;
+	int ret, status;
 	double start;
-	int status;
 
-	status = set_environment(run);
-	if (status)
-		return status;
+	ret = set_environment(run);
+	if (ret)
+		return ret;
 	start = seconds_now();
-	status = execute(run);
+	ret = execute(run, &status);
+	if (ret)
+		return ret;
 	if (!run->quiet && !session_sum(run->session, &total))
 		summary_print(&total, run->argv[0], status, seconds_now() - start);
-	return status;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 int cmd_run(int argc, char **argv)

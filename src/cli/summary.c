@@ -5,6 +5,8 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
 
 #include "cli/cli.h"
 
@@ -46,7 +48,7 @@ static void print_faults(const struct stats *s)
 		comma = ", ";
 	}
 	if (s->pins_moved || s->lost_pages) {
-		fprintf(stderr, "%s%" PRIu64 " page%s unmapped under DMA", comma,
+		fprintf(stderr, "%s%" PRIu64 " page%s freed while mapped for DMA", comma,
 			s->pins_moved + s->lost_pages, plural(s->pins_moved + s->lost_pages));
 		if (s->lost_pages)
 			fprintf(stderr, " (%" PRIu64 " lost)", s->lost_pages);
@@ -76,12 +78,12 @@ void summary_print(const struct stats *s, const char *program, int status, doubl
 {
 	char a[32], b[32];
 
-	if (status >= 128)
-		fprintf(stderr, "ringfence: %s was killed by signal %d after %.2f s\n", program,
-			status - 128, seconds);
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "ringfence: %s was killed by SIG%s after %.2f s\n", program,
+			sigabbrev_np(WTERMSIG(status)) ?: "?", seconds);
 	else
 		fprintf(stderr, "ringfence: %s exited with status %d after %.2f s\n", program,
-			status, seconds);
+			WEXITSTATUS(status), seconds);
 	if (!s->opens) {
 		fputs("  no device was opened\n", stderr);
 		return;
