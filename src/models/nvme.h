@@ -57,12 +57,12 @@ _Static_assert(offsetof(struct nvme_regs, acq) == NVME_REG_ACQ, "registers");
  * struct nvme_media - where the blocks are; nvme_media.c
  * @base: all of it, mapped
  * @size: bytes
- * @fd: the file, or -1 for memory
+ * @file: it is a file's, and can fail
  */
 struct nvme_media {
 	uint8_t *base;
 	uint64_t size;
-	int fd;
+	bool file;
 };
 
 struct nvme_sq {

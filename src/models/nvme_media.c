@@ -5,21 +5,22 @@
  *
  * Memory media are private anonymous pages, reserved but not committed, so a
  * terabyte costs what is written to it. File media are a shared mapping of
- * the file; a store to it that the file system cannot take (truncated under
- * us, disk full) faults, and the engine's DMA copies turn that into an error.
- * Nothing else here may touch file media through the mapping: that goes by
- * system calls, which fail instead of faulting.
+ * the file, and nothing else: no descriptor is kept, for a program may close
+ * any number it likes. A store that the file system cannot take (truncated
+ * under us, disk full) faults. The engine's DMA copies turn that into an
+ * error; what else touches file media here asks the kernel to do the copy
+ * (process_vm_readv and writev of ourselves), which fails instead of faulting.
  *
  * The calls are bare: this code runs inside the signal handler of a program
  * whose libc names may be wrapped, and leaves that program's errno alone.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "models/nvme.h"
@@ -43,11 +44,11 @@
 		ret_;                             \
 	})
 
-static int media_map(struct nvme_media *media, int flags)
+static int media_map(struct nvme_media *media, int fd, int flags)
 {
 	/* not media_call(): an address may look negative */
-	void *base = (void *)syscall(SYS_mmap, NULL, media->size, PROT_READ | PROT_WRITE, flags,
-				     media->fd, 0L);
+	void *base =
+		(void *)syscall(SYS_mmap, NULL, media->size, PROT_READ | PROT_WRITE, flags, fd, 0L);
 
 	if (base == MAP_FAILED)
 		return -errno;
@@ -57,7 +58,7 @@ static int media_map(struct nvme_media *media, int flags)
 
 static int media_open_memory(struct nvme_media *media, struct rf_device *dev)
 {
-	int ret = media_map(media, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	int ret = media_map(media, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 
 	if (ret)
 		rf_device_error(dev, "size %llu: %s", (unsigned long long)media->size,
@@ -88,15 +89,15 @@ static int media_open_fd(struct rf_device *dev, const char *path, bool sized, bo
 }
 
 /* Settle the size from what was asked and what the file has. */
-static int media_size_file(struct nvme_media *media, struct rf_device *dev, const char *path,
-			   uint64_t unit)
+static int media_size_file(struct nvme_media *media, int fd, struct rf_device *dev,
+			   const char *path, uint64_t unit)
 {
 	struct stat st;
+	int ret;
 
-	if (fstat(media->fd, &st)) {
-		int ret = -errno;
-
-		rf_device_error(dev, "file %s: %s", path, strerror(errno));
+	ret = media_call(SYS_fstat, fd, &st);
+	if (ret) {
+		rf_device_error(dev, "file %s: %s", path, strerror(-ret));
 		return ret;
 	}
 	if (!S_ISREG(st.st_mode)) {
@@ -127,34 +128,26 @@ static int media_open_file(struct nvme_media *media, struct rf_device *dev, cons
 			   uint64_t unit)
 {
 	bool created;
-	int ret;
+	int ret = 0, fd = media_open_fd(dev, path, media->size != 0, &created);
 
-	media->fd = media_open_fd(dev, path, media->size != 0, &created);
-	if (media->fd < 0)
-		return media->fd;
-
+	if (fd < 0)
+		return fd;
 	if (created) {
-		ret = media_call(SYS_ftruncate, media->fd, media->size);
-		if (ret) {
+		ret = media_call(SYS_ftruncate, fd, media->size);
+		if (ret)
 			rf_device_error(dev, "file %s: size %llu: %s", path,
 					(unsigned long long)media->size, strerror(-ret));
-			goto fail;
-		}
 	}
-	ret = media_size_file(media, dev, path, unit);
-	if (ret)
-		goto fail;
-	ret = media_map(media, MAP_SHARED);
-	if (ret) {
-		rf_device_error(dev, "file %s: cannot be mapped: %s", path, strerror(-ret));
-		goto fail;
+	if (!ret)
+		ret = media_size_file(media, fd, dev, path, unit);
+	if (!ret) {
+		ret = media_map(media, fd, MAP_SHARED);
+		if (ret)
+			rf_device_error(dev, "file %s: cannot be mapped: %s", path, strerror(-ret));
 	}
-	return 0;
-
-fail:
-	media_call(SYS_close, media->fd);
-	if (created)
+	if (ret && created)
 		media_call(SYS_unlinkat, AT_FDCWD, path, 0);
+	media_call(SYS_close, fd);
 	return ret;
 }
 
@@ -163,7 +156,7 @@ int nvme_media_open(struct nvme_media *media, struct rf_device *dev, uint64_t un
 {
 	const char *path = rf_prop_string(dev, "file");
 
-	media->fd = -1;
+	media->file = path != NULL;
 	media->size = rf_prop_uint(dev, "size");
 	if (rf_prop_isset(dev, "size") && (!media->size || media->size % unit)) {
 		rf_device_error(dev, "size: %llu bytes, not a multiple of %llu",
@@ -185,108 +178,101 @@ int nvme_media_open(struct nvme_media *media, struct rf_device *dev, uint64_t un
 void nvme_media_close(struct nvme_media *media)
 {
 	media_call(SYS_munmap, media->base, media->size);
-	if (media->fd >= 0)
-		media_call(SYS_close, media->fd);
 	media->base = NULL;
-	media->fd = -1;
 }
 
-int nvme_media_check(const struct nvme_media *media, uint64_t off, uint64_t len, bool write)
+/*
+ * Copy between @buf and file media without faulting: 0, or -EFAULT where the
+ * file has no such bytes or cannot store them.
+ */
+static int media_copy(const struct nvme_media *media, uint64_t off, void *buf, size_t len,
+		      bool write)
 {
-	struct stat st;
-	int saved = errno;
-	int ret = 0;
+	uint8_t *at = buf;
 
-	if (media->fd < 0)
-		return 0;
-	if (fstat(media->fd, &st))
-		ret = -errno;
-	errno = saved;
-	if (!ret && (uint64_t)st.st_size < off + len)
-		ret = -ENXIO;
-	if (!ret && write) {
-		ret = media_call(SYS_fallocate, media->fd, FALLOC_FL_KEEP_SIZE, off, len);
-		if (ret == -EOPNOTSUPP || ret == -EINTR)
-			ret = 0;
-	}
-	return ret;
-}
-
-int nvme_media_read(const struct nvme_media *media, uint64_t off, void *buf, size_t len)
-{
-	uint8_t *to = buf;
-
-	if (media->fd < 0) {
-		memcpy(buf, media->base + off, len);
-		return 0;
-	}
 	while (len) {
-		ssize_t got = media_call(SYS_pread64, media->fd, to, len, off);
+		struct iovec local = { at, len };
+		struct iovec remote = { media->base + off, len };
+		long pid = syscall(SYS_getpid); /* a child of fork has its own */
+		long got = media_call(write ? SYS_process_vm_writev : SYS_process_vm_readv, pid,
+				      &local, 1, &remote, 1, 0);
 
-		if (got == -EINTR)
-			continue;
 		if (got <= 0)
-			return got ? got : -ENXIO;
-		to += got;
+			return got ? got : -EFAULT;
+		at += got;
 		off += got;
 		len -= got;
 	}
 	return 0;
 }
 
-static int media_zero_memory(const struct nvme_media *media, uint64_t off, uint64_t len)
+int nvme_media_check(const struct nvme_media *media, uint64_t off, uint64_t len, bool write)
 {
-	uint64_t first = (off + MEDIA_PAGE - 1) & ~(MEDIA_PAGE - 1);
-	uint64_t end = (off + len) & ~(MEDIA_PAGE - 1);
+	uint64_t last = off + len - 1;
+	uint8_t byte;
+	int ret = 0;
 
-	if (len < MEDIA_PUNCH_MIN ||
-	    media_call(SYS_madvise, media->base + first, end - first, MADV_DONTNEED)) {
-		memset(media->base + off, 0, len);
+	if (!media->file)
 		return 0;
+	/* a byte of each page is enough; stored back, it makes room for a store */
+	for (; !ret; off = (off | (MEDIA_PAGE - 1)) + 1) {
+		if (off > last)
+			break;
+		ret = media_copy(media, off, &byte, 1, false);
+		if (!ret && write)
+			ret = media_copy(media, off, &byte, 1, true);
 	}
-	memset(media->base + off, 0, first - off);
-	memset(media->base + end, 0, off + len - end);
+	return ret;
+}
+
+int nvme_media_read(const struct nvme_media *media, uint64_t off, void *buf, size_t len)
+{
+	if (media->file)
+		return media_copy(media, off, buf, len, false);
+	memcpy(buf, media->base + off, len);
 	return 0;
 }
 
-static int media_zero_file(const struct nvme_media *media, uint64_t off, uint64_t len)
+/* Zeroes, stored. */
+static int media_fill(const struct nvme_media *media, uint64_t off, uint64_t len)
 {
-	static const uint8_t zeroes[MEDIA_PUNCH_MIN];
+	static uint8_t zeroes[MEDIA_PUNCH_MIN];
+	int ret = 0;
 
-	while (len) {
-		uint64_t piece = len < sizeof(zeroes) ? len : sizeof(zeroes);
-		ssize_t put = media_call(SYS_pwrite64, media->fd, zeroes, piece, off);
-
-		if (put == -EINTR)
-			continue;
-		if (put <= 0)
-			return put ? put : -EIO;
-		off += put;
-		len -= put;
+	if (!media->file) {
+		memset(media->base + off, 0, len);
+		return 0;
 	}
-	return 0;
+	while (len && !ret) {
+		uint64_t piece = len < sizeof(zeroes) ? len : sizeof(zeroes);
+
+		ret = media_copy(media, off, zeroes, piece, true);
+		off += piece;
+		len -= piece;
+	}
+	return ret;
 }
 
 int nvme_media_zero(const struct nvme_media *media, uint64_t off, uint64_t len)
 {
+	uint64_t first = (off + MEDIA_PAGE - 1) & ~(MEDIA_PAGE - 1);
+	uint64_t end = (off + len) & ~(MEDIA_PAGE - 1);
 	int ret;
 
-	if (!len)
-		return 0;
-	if (media->fd < 0)
-		return media_zero_memory(media, off, len);
-	/* a write beyond the end of a truncated file would make it grow again */
-	ret = nvme_media_check(media, off, len, false);
+	if (len < MEDIA_PUNCH_MIN)
+		return media_fill(media, off, len);
+	/* a hole beyond the end of a truncated file would be no error */
+	ret = nvme_media_check(media, off + len - 1, 1, false);
 	if (ret)
 		return ret;
-	if (len >= MEDIA_PUNCH_MIN &&
-	    !media_call(SYS_fallocate, media->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
-			len))
-		return 0;
-	return media_zero_file(media, off, len);
+	if (media_call(SYS_madvise, media->base + first, end - first,
+		       media->file ? MADV_REMOVE : MADV_DONTNEED))
+		return media_fill(media, off, len);
+	ret = media_fill(media, off, first - off);
+	return ret ? ret : media_fill(media, end, off + len - end);
 }
 
 int nvme_media_sync(const struct nvme_media *media)
 {
-	return media->fd < 0 ? 0 : media_call(SYS_fdatasync, media->fd);
+	return media->file ? media_call(SYS_msync, media->base, media->size, MS_SYNC) : 0;
 }
