@@ -58,7 +58,7 @@ static void moves_are_one_access_of_their_width(void **state)
 	__asm__ volatile("movzwl 2(%1), %k0" : "=r"(value) : "r"(AT(16)));
 	assert_int_equal(value, 0x1234);
 	__asm__ volatile("movq $-1, (%0)" : : "r"(AT(24)) : "memory");
-	__asm__ volatile("mov $0x1122, %%eax; movb %%ah, (%0)" : : "r"(AT(32)) : "memory", "rax");
+	__asm__ volatile("mov $0x1122, %%eax; movb %%ah, (%0)" : : "D"(AT(32)) : "memory", "rax");
 	assert_int_equal(rig.regs[32], 0x11);
 	__asm__ volatile("movups %%xmm0, (%0)" : : "r"(AT(48)) : "memory");
 	assert_int_equal(rig.accesses, 5);
