@@ -62,6 +62,8 @@ static int open_check_sysfs(const struct view *view, int *flags)
 	}
 	if ((*flags & O_TMPFILE) == O_TMPFILE)
 		return fail_with(EOPNOTSUPP);
+	if ((*flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return 0; /* EEXIST, says the kernel */
 	if ((*flags & O_ACCMODE) != O_RDONLY && !(*flags & O_PATH) &&
 	    !REAL(stat)(view->path, &st) && S_ISREG(st.st_mode) && !(st.st_mode & 0222))
 		return fail_with(EACCES);

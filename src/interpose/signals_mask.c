@@ -349,30 +349,44 @@ WAIT_WRAPPER(epoll_pwait2,
 WAIT_WRAPPER(sigsuspend, (const sigset_t *mask), (mask), mask, (&kernel))
 WAIT_WRAPPER(__sigsuspend, (const sigset_t *mask), (mask), mask, (&kernel))
 
-#undef sigpause
-int sigpause(int bits);
+/*
+ * libc has two functions called sigpause: BSD's takes a mask, System V's a
+ * signal to let through meanwhile; the headers give a program one or the other.
+ */
 int __sigpause(int sig_or_mask, int is_sig);
+int sigpause_bsd(int bits) __asm__("sigpause");
+int sigpause_sysv(int sig) __asm__("__xpg_sigpause");
 
-/* BSD's sigpause takes a mask, System V's (is_sig) a signal to let through meanwhile. */
+static int pause_letting(int sig, uintptr_t sp)
+{
+	sigset_t set;
+
+	mask_do(REAL(sigprocmask), SIG_BLOCK, NULL, &set, sp);
+	if (sigdelset(&set, sig) < 0)
+		return -1;
+	return sigsuspend(&set);
+}
+
 INTERPOSED int __sigpause(int sig_or_mask, int is_sig)
 {
 	sigset_t set;
 
 	if (!signals_on())
 		return REAL(__sigpause)(sig_or_mask, is_sig);
-	if (!is_sig) {
-		set = bsd_set(sig_or_mask);
-	} else {
-		mask_do(REAL(sigprocmask), SIG_BLOCK, NULL, &set, STACK_HERE);
-		if (sigdelset(&set, sig_or_mask) < 0)
-			return -1;
-	}
+	if (is_sig)
+		return pause_letting(sig_or_mask, STACK_HERE);
+	set = bsd_set(sig_or_mask);
 	return sigsuspend(&set);
 }
 
-INTERPOSED int sigpause(int bits)
+INTERPOSED int sigpause_bsd(int bits)
 {
 	return __sigpause(bits, 0);
+}
+
+INTERPOSED int sigpause_sysv(int sig)
+{
+	return __sigpause(sig, 1);
 }
 
 INTERPOSED int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *mask)

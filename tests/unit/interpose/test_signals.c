@@ -540,6 +540,15 @@ static void the_older_calls_agree(void **state)
 	sigaction(SIGSEGV, NULL, &old);
 	assert_int_equal(old.sa_flags & SA_RESTART, SA_RESTART);
 
+	install(SIGUSR1, count, 0);
+	sigset_t usr1 = set_of(SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	raise(SIGUSR1);
+	assert_int_equal(sigpause(SIGUSR1), -1); /* System V's, in these headers */
+	assert_int_equal(errno, EINTR);
+	assert_int_equal(calls, 3);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+
 	assert_int_equal(sigblock(1 << (SIGSEGV - 1)), 0);
 	assert_int_equal(sigsetmask(0), 1 << (SIGSEGV - 1));
 	assert_int_equal(siggetmask(), 0);
