@@ -33,7 +33,7 @@ struct pci_address {
 int pci_address_parse(const char *text, struct pci_address *out);
 int pci_address_compare(const struct pci_address *a, const struct pci_address *b);
 
-#define PCI_CONFIG_SIZE 256u
+#define PCI_CONFIG_SIZE	    256u
 #define PCI_CONFIG_EXT_SIZE 4096u
 
 /* Interrupt kinds, numbered as VFIO's indexes. */
@@ -51,22 +51,22 @@ struct irq_sink {
 
 struct bar_state {
 	const struct rf_bar *decl; /* size 0: no BAR */
-	int memfd;		   /* the pages behind it, -1 until bar_backing() */
-	uint8_t *mem;		   /* our writable view of them */
-	uint64_t address;	   /* device_set_bar_address() */
+	int memfd; /* the pages behind it, -1 until bar_backing() */
+	uint8_t *mem; /* our writable view of them */
+	uint64_t address; /* device_set_bar_address() */
 };
 
 struct rf_device {
 	const struct rf_pci_model *model;
 	struct pci_address address;
-	char name[16];		 /* "0000:01:00.0" */
+	char name[16]; /* "0000:01:00.0" */
 	struct rf_machine *machine;
-	struct rf_group *group;	 /* NULL: never assignable */
-	const struct iommu_kind *iommu;	/* the IOMMU above it, or NULL */
-	pthread_mutex_t lock;	 /* recursive */
-	void *data;		 /* the model's */
+	struct rf_group *group; /* NULL: never assignable */
+	const struct iommu_kind *iommu; /* the IOMMU above it, or NULL */
+	pthread_mutex_t lock; /* recursive */
+	void *data; /* the model's */
 	struct prop_values *props;
-	char *error;		 /* rf_device_error() */
+	char *error; /* rf_device_error() */
 
 	/* configuration space: what hardware would hold, and which bits are writable */
 	unsigned config_size;
@@ -85,16 +85,16 @@ struct rf_device {
 	/* interrupts: see irq.c */
 	struct irq_sink *sink;
 	struct irq_state *irq;
-	struct irq_eventfds *eventfds;	 /* rf_device_set_irq(): see direct.c */
+	struct irq_eventfds *eventfds; /* rf_device_set_irq(): see direct.c */
 
 	/* DMA: see dma.c */
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
-	_Atomic(struct rf_owner *) owner; /* whose memory it used last, or a guess */
-	_Atomic unsigned complaints;	 /* lines already logged */
+	_Atomic(struct rf_owner *) owner; /* whose memory it used last; the machine may preset it */
+	_Atomic unsigned complaints; /* lines already logged */
 
-	struct rf_device *next;		 /* in the machine's list, by address */
-	void *host_driver;		 /* name of the bound driver: const char *, or NULL */
+	struct rf_device *next; /* in the machine's list, by address */
+	void *host_driver; /* name of the bound driver: const char *, or NULL */
 };
 
 /*
@@ -150,8 +150,7 @@ static inline uint64_t bar_size(const struct rf_device *dev, unsigned bar)
 
 /* BARs. Aligned 1, 2, 4, 8 bytes; the MSI-X table and PBA are served here. Take the lock. */
 uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size);
-void bar_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val,
-	       unsigned size);
+void bar_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val, unsigned size);
 /* Any range, split as struct rf_bar promises. */
 void bar_read_bytes(struct rf_device *dev, unsigned bar, uint64_t off, void *buf, size_t len);
 void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const void *buf,

@@ -10,14 +10,14 @@
 #define PAGE_SIZE 4096u
 
 /* Registers of the configuration header that the engine itself looks at. */
-#define CFG_COMMAND	   0x04u
-#define CFG_STATUS	   0x06u
-#define CFG_CACHE_LINE	   0x0cu
-#define CFG_BAR		   0x10u
-#define CFG_CAPABILITIES   0x34u
-#define CFG_INTERRUPT_LINE 0x3cu
-#define CFG_INTERRUPT_PIN  0x3du
-#define CFG_HEADER_END	   0x40u
+#define CFG_COMMAND	     0x04u
+#define CFG_STATUS	     0x06u
+#define CFG_CACHE_LINE	     0x0cu
+#define CFG_BAR		     0x10u
+#define CFG_CAPABILITIES     0x34u
+#define CFG_INTERRUPT_LINE   0x3cu
+#define CFG_INTERRUPT_PIN    0x3du
+#define CFG_HEADER_END	     0x40u
 
 #define COMMAND_MEMORY	     0x0002u
 #define COMMAND_MASTER	     0x0004u
@@ -25,19 +25,19 @@
 #define STATUS_INTERRUPT     0x0008u
 #define STATUS_CAP_LIST	     0x0010u
 
-#define PM_CTRL		 4u
-#define PM_CTRL_STATE	 0x0003u
-#define MSI_FLAGS	 2u
-#define MSI_FLAGS_ENABLE 0x0001u
-#define MSIX_FLAGS	 2u
-#define MSIX_FLAGS_MASK	 0x4000u
-#define MSIX_FLAGS_ENABLE 0x8000u
-#define PCIE_DEVCTL	 8u
-#define PCIE_DEVCTL_FLR	 0x8000u
+#define PM_CTRL		     4u
+#define PM_CTRL_STATE	     0x0003u
+#define MSI_FLAGS	     2u
+#define MSI_FLAGS_ENABLE     0x0001u
+#define MSIX_FLAGS	     2u
+#define MSIX_FLAGS_MASK	     0x4000u
+#define MSIX_FLAGS_ENABLE    0x8000u
+#define PCIE_DEVCTL	     8u
+#define PCIE_DEVCTL_FLR	     0x8000u
 
-#define MSIX_ENTRY_SIZE 16u
-#define MSIX_ENTRY_CTRL 12u /* offset of the vector control word */
-#define MSIX_CTRL_MASK	1u
+#define MSIX_ENTRY_SIZE	     16u
+#define MSIX_ENTRY_CTRL	     12u /* offset of the vector control word */
+#define MSIX_CTRL_MASK	     1u
 
 static inline uint64_t page_up(uint64_t size)
 {

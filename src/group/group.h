@@ -17,10 +17,10 @@ struct rf_group {
 	unsigned id;
 	struct rf_device **devices;
 	unsigned nr_devices;
-	struct rf_ioas *ioas;	   /* attached, or NULL */
+	struct rf_ioas *ioas; /* attached, or NULL */
 	struct domain *domain;
-	_Atomic(void *) holder;	   /* who has it open exclusively (vfio), or NULL */
-	struct rf_group *next;	   /* in the machine's list, by id */
+	_Atomic(void *) holder; /* who has it open exclusively (vfio), or NULL */
+	struct rf_group *next; /* in the machine's list, by id */
 };
 
 /* A new, empty group. */
