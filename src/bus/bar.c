@@ -19,10 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/hidden.h"
 #include "base/sys.h"
 #include "bus/internal.h"
-
-#define BAR_FD_MIN 512 /* lowest descriptor we like; where the limit is lower, any */
 
 static uint64_t all_ones(unsigned size)
 {
@@ -216,24 +215,20 @@ void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const vo
 	}
 }
 
-/* A memfd of @size bytes with a number that programs do not care about. */
+/* A memfd of @size bytes, out of the program's way. */
 static int bar_memfd(uint64_t size)
 {
-	int fd, high;
+	int fd, ret;
 
 	fd = (int)syscall(SYS_memfd_create, "ringfence-bar", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (syscall(SYS_ftruncate, fd, size)) {
-		high = -errno;
+		ret = -errno;
 		sys_close(fd);
-		return high;
+		return ret;
 	}
-	high = sys_fcntl(fd, F_DUPFD_CLOEXEC, BAR_FD_MIN);
-	if (high < 0)
-		return fd;
-	sys_close(fd);
-	return high;
+	return hidden_move(fd);
 }
 
 int bar_backing(struct rf_device *dev, unsigned bar)
@@ -253,7 +248,7 @@ int bar_backing(struct rf_device *dev, unsigned bar)
 		goto out;
 	mem = sys_mmap(NULL, page_up(state->decl->size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sys_failed(mem)) {
-		sys_close(fd);
+		hidden_close(fd);
 		fd = sys_error(mem);
 		goto out;
 	}
@@ -286,7 +281,7 @@ void bars_free(struct rf_device *dev)
 		if (state->memfd < 0)
 			continue;
 		sys_munmap(state->mem, page_up(state->decl->size));
-		sys_close(state->memfd);
+		hidden_close(state->memfd);
 		state->memfd = -1;
 		state->mem = NULL;
 	}

@@ -13,7 +13,7 @@
  *
  *	fd_marks[fd]	one byte: is it ours at all. What every wrapper looks at
  *	fd_table[fd]	the open file (FD_FILE), or the slot that holds the
- *			number (FD_HIDDEN)
+ *			number (FD_HIDDEN), NULL if a floor below holds it
  *	struct open_file	shared by all numbers that were duplicated from another
  *
  * Calls find their open file without a lock. An open file's memory is never
@@ -38,22 +38,18 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/hidden.h"
 #include "interpose/fork.h"
 #include "interpose/lock.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
 #endif
-
-/* Hidden numbers lie below this, or the kernel's own table would grow without need. */
-#define HIDDEN_CEILING 8192
-#define HIDDEN_ROOM    512
 
 uint8_t fd_marks[FD_MAX];
 static _Atomic(void *) fd_table[FD_MAX];
@@ -167,16 +163,6 @@ const char *fd_path(int fd)
 
 /* Hidden numbers. */
 
-static int hidden_floor(void)
-{
-	struct rlimit limit;
-	unsigned top = HIDDEN_CEILING;
-
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < top)
-		top = (unsigned)limit.rlim_cur;
-	return (int)(top - (top / 4 < HIDDEN_ROOM ? top / 4 : HIDDEN_ROOM));
-}
-
 static void hide_locked(int *slot)
 {
 	int high = RAW(SYS_fcntl, *slot, F_DUPFD_CLOEXEC, hidden_floor());
@@ -214,11 +200,33 @@ void fd_hidden_close(int *slot)
 	engine_unlock(&table_lock);
 }
 
+/* The floors below keep descriptors too: not movable, as they do not say where they note them. */
+static void hidden_by_others(int fd, bool hidden)
+{
+	if (fd < 0 || fd >= FD_MAX)
+		return;
+	engine_lock(&table_lock);
+	if (hidden)
+		table_set(fd, FD_HIDDEN, NULL);
+	else
+		table_forget(fd);
+	engine_unlock(&table_lock);
+}
+
+__attribute__((constructor)) static void fd_init(void)
+{
+	hidden_hook = hidden_by_others;
+}
+
 /* The program wants the number @fd for itself. 0 or a negative errno. */
-static int hidden_move(int fd)
+static int hidden_give_way(int fd)
 {
 	int *slot = fd_table[fd];
-	int copy = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, hidden_floor());
+	int copy;
+
+	if (!slot)
+		return -EBUSY;
+	copy = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, hidden_floor());
 
 	if (copy < 0)
 		return copy;
@@ -434,7 +442,7 @@ static int dup_to_locked(int fd, int to, int oflags, struct open_file **closed)
 	if (fd_is_ours(fd) && to >= FD_MAX)
 		return -EMFILE;
 	if (fd_mark(to) == FD_HIDDEN) {
-		ret = hidden_move(to);
+		ret = hidden_give_way(to);
 		if (ret)
 			return ret;
 	}

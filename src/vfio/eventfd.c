@@ -12,21 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 
+#include "base/hidden.h"
 #include "base/sys.h"
-
-/* Numbers from here on are ours: the upper quarter of what is allowed, 4096 at most. */
-static int eventfd_floor(void)
-{
-	struct rlimit limit;
-	rlim_t room;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX)
-		return 0;
-	room = limit.rlim_cur / 4;
-	return (int)(limit.rlim_cur - (room < 4096 ? room : 4096));
-}
 
 /* Where the process shows what a descriptor is, it must say eventfd. */
 static bool eventfd_is(int fd)
@@ -49,9 +37,7 @@ static int eventfd_dup(int fd, struct eventfd *out)
 
 	if (flags < 0)
 		return flags;
-	copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, eventfd_floor());
-	if (copy < 0)
-		copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	copy = hidden_dup(fd);
 	if (copy < 0)
 		return copy;
 	*out = (struct eventfd){ .fd = copy, .blocks = !(flags & O_NONBLOCK) };
@@ -82,7 +68,7 @@ int eventfd_make(struct eventfd *out)
 void eventfd_drop(struct eventfd *ev)
 {
 	if (ev->fd >= 0)
-		sys_close(ev->fd);
+		hidden_close(ev->fd);
 	*ev = EVENTFD_NONE;
 }
 
