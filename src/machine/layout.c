@@ -53,13 +53,10 @@ int layout_end(struct layout *layout, char **error)
 
 static void layout_step(struct layout *layout, const char *name)
 {
-	int fd;
+	int fd = openat(layout->dir, name, DIR_FLAGS);
 
-	if (mkdirat(layout->dir, name, 0755) && errno != EEXIST) {
-		layout_fail(layout, -errno, name);
-		return;
-	}
-	fd = openat(layout->dir, name, DIR_FLAGS);
+	if (fd < 0 && errno == ENOENT && !mkdirat(layout->dir, name, 0755))
+		fd = openat(layout->dir, name, DIR_FLAGS);
 	if (fd < 0) {
 		layout_fail(layout, -errno, name);
 		return;

@@ -20,7 +20,8 @@ struct rf_machine;
 
 /*
  * Make a session for a machine; *dir and *error to be freed. It lies in
- * $XDG_RUNTIME_DIR, or else $TMPDIR, or else /tmp; only its user may enter.
+ * $XDG_RUNTIME_DIR, $TMPDIR, /dev/shm or /tmp, the first of them that can be
+ * written; only its user may enter.
  * Nothing is left behind on failure.
  */
 int session_create_for(const struct rf_machine *machine, char **dir, char **error);

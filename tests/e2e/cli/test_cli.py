@@ -54,10 +54,10 @@ def test(function):
     try:
         function()
         print(f"ok {count} - {name}", flush=True)
-    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+    except Exception as error:
         failed += 1
         print(f"not ok {count} - {name}", flush=True)
-        for line in str(error).splitlines():
+        for line in f"{type(error).__name__}: {error}".splitlines():
             print(f"# {line}", flush=True)
 
 
