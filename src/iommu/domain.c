@@ -6,16 +6,16 @@
  * 2 MiB, 1 GiB, 512 GiB and so on up to the width of the aperture. A slot is
  * one word that readers load once, and its low bits say what it is:
  *
- *	0			nothing
- *	...............10	a table of the next lower level
- *	...............00	a struct segment that covers part of the slot
- *	distance | owner | WR1	a leaf: all of the slot lies at iova + distance
+ *	0			 nothing
+ *	................1	 a table of the next lower level
+ *	...............00	 a struct segment that covers part of the slot
+ *	distance | owner | WR10	 a leaf: all of the slot lies at iova + distance
  *
  * A leaf stores the distance, not the address, so it needs only the IOVA
  * aligned to its slot, whatever the memory's alignment: 1 TiB takes two leaves
  * if its IOVA is aligned, a thousand or so if not. The distance has page
- * granularity and the owner is an index of nine bits into the domain's table;
- * what does not fit (unaligned memory, a 513th owner) is entered as a segment.
+ * granularity and the owner is an index of eight bits into the domain's table;
+ * what does not fit (unaligned memory, a 257th owner) is entered as a segment.
  *
  * A segment that covers a slot only partly is entered as itself where it is the
  * only one: a lonely mapping costs no table, however sparse they lie. Once a
@@ -45,12 +45,12 @@
 #define TABLE_BITS	 9
 #define TABLE_SLOTS	 (1u << TABLE_BITS)
 #define DOMAIN_IDLE	 64
-#define DOMAIN_OWNERS	 512
+#define DOMAIN_OWNERS	 256
 
-#define SLOT_LEAF	 1ull
-#define SLOT_TABLE	 2ull
-#define SLOT_PROT_SHIFT	 1
-#define SLOT_OWNER_SHIFT 3
+#define SLOT_TABLE	 1ull
+#define SLOT_LEAF	 2ull
+#define SLOT_PROT_SHIFT	 2
+#define SLOT_OWNER_SHIFT 4
 #define SLOT_DISTANCE	 (~0ull << PAGE_SHIFT)
 
 struct table {
@@ -85,12 +85,12 @@ struct entry {
 
 static inline bool slot_is_table(uint64_t slot)
 {
-	return (slot & (SLOT_LEAF | SLOT_TABLE)) == SLOT_TABLE;
+	return slot & SLOT_TABLE;
 }
 
 static inline struct table *slot_table(uint64_t slot)
 {
-	return (struct table *)(uintptr_t)(slot & ~SLOT_TABLE);
+	return (struct table *)(uintptr_t)(slot - SLOT_TABLE);
 }
 
 static inline const struct segment *slot_segment(uint64_t slot)
@@ -382,39 +382,65 @@ void domain_unreserve(struct domain *domain)
 	slab_unreserve(&domain->slab);
 }
 
-int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
-		     struct translation *out)
+static inline uint64_t slot_read(const struct table *table, uint64_t iova, unsigned shift)
 {
-	const struct table *table = &domain->root;
-	const struct segment *seg;
-	unsigned shift = domain->root_shift;
-	uint64_t slot;
+	return atomic_load_explicit(&table->slots[slot_index(iova, shift)], memory_order_acquire);
+}
 
-	if (iova >> shift >= TABLE_SLOTS)
-		return -EFAULT;
-	for (;;) {
-		slot = atomic_load_explicit(&table->slots[slot_index(iova, shift)],
-					    memory_order_acquire);
-		if (!slot_is_table(slot))
-			break;
-		table = slot_table(slot);
-		shift -= TABLE_BITS;
-	}
-	if (slot & SLOT_LEAF) {
-		if (prot & ~(slot >> SLOT_PROT_SHIFT))
-			return -EFAULT;
+/* What @slot, which is no table, says of @iova. */
+static inline __attribute__((always_inline)) int slot_translate(const struct domain *domain,
+								uint64_t slot, unsigned shift,
+								uint64_t iova, uint32_t prot,
+								struct translation *out)
+{
+	uint64_t leaf = (uint64_t)prot << SLOT_PROT_SHIFT | SLOT_LEAF;
+	const struct segment *seg;
+
+	if ((slot & leaf) == leaf) {
 		out->addr = iova + (slot & SLOT_DISTANCE);
 		out->length = (~iova & ((1ull << shift) - 1)) + 1;
 		out->owner = domain->owners[slot >> SLOT_OWNER_SHIFT & (DOMAIN_OWNERS - 1)];
 		return 0;
 	}
+	if (!slot || slot & SLOT_LEAF)
+		return -EFAULT;
 	seg = slot_segment(slot);
-	if (!seg || iova < seg->first || iova > seg->last || prot & ~seg->prot)
+	if (iova < seg->first || iova > seg->last || prot & ~seg->prot)
 		return -EFAULT;
 	out->addr = seg->addr + (iova - seg->first);
 	out->length = seg->last - iova + 1;
 	out->owner = seg->owner;
 	return 0;
+}
+
+int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
+		     struct translation *out)
+{
+	const struct table *table = &domain->root;
+	unsigned shift = domain->root_shift;
+	uint64_t slot;
+
+	if (iova >> shift >= TABLE_SLOTS)
+		return -EFAULT;
+
+/* One level down; spelled out below so that the usual levels have constant shifts. */
+#define TRANSLATE_LEVEL(level_shift)                                                       \
+	do {                                                                               \
+		slot = slot_read(table, iova, level_shift);                                \
+		if (!slot_is_table(slot))                                                  \
+			return slot_translate(domain, slot, level_shift, iova, prot, out); \
+		table = slot_table(slot);                                                  \
+	} while (0)
+
+	for (; shift > 39; shift -= TABLE_BITS)
+		TRANSLATE_LEVEL(shift);
+	if (shift == 39)
+		TRANSLATE_LEVEL(39);
+	if (shift >= 30)
+		TRANSLATE_LEVEL(30);
+	TRANSLATE_LEVEL(21);
+	return slot_translate(domain, slot_read(table, iova, 12), 12, iova, prot, out);
+#undef TRANSLATE_LEVEL
 }
 
 int domain_add_gate(struct domain *domain, struct gate *gate)
