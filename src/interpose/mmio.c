@@ -321,6 +321,7 @@ int mmio_execute(ucontext_t *uc, uintptr_t addr, mmio_find_fn *find)
 			      -EOPNOTSUPP, "a device model reached into a BAR by pointer");
 	self->busy = true;
 	ret = execute(self, uc, addr, find);
-	self->busy = false;
+	/* Released to whoever takes the block over. */
+	__atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
 	return ret;
 }

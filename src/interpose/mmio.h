@@ -36,6 +36,11 @@ typedef bool mmio_find_fn(uintptr_t addr, struct mmio_target *out);
  * RIP in place: it will fault again or go on). -EOPNOTSUPP: not a form that
  * can be executed (gather, push, ...): the context is unchanged. -EFAULT: the
  * other operand's memory is not accessible: the context is unchanged.
+ *
+ * Called with all asynchronous signals blocked (sa_mask) and with SIGSEGV and
+ * SIGBUS open, their handler trying fault_fixup() first: device models hold
+ * locks in the callbacks, and code and other operands are read fault-safe. Not
+ * reentered: a callback that itself faults on a BAR is refused.
  */
 int mmio_execute(ucontext_t *uc, uintptr_t addr, mmio_find_fn *find);
 

@@ -3,13 +3,22 @@
 
 #include <string.h>
 
+#define PAGE_SHIFT 12
+
 bool mmio_bus_at(struct mmio_bus *bus, uint64_t addr)
 {
+	uint64_t page = (addr >> PAGE_SHIFT) + 1;
+	struct mmio_target found;
+
 	if (addr - bus->last.base < bus->last.len)
 		return true;
-	if (bus->find(addr, &bus->last))
+	if (page == bus->memory)
+		return false;
+	if (bus->find(addr, &found)) {
+		bus->last = found;
 		return true;
-	bus->last.len = 0;
+	}
+	bus->memory = page;
 	return false;
 }
 

@@ -2,6 +2,10 @@
 /*
  * The accesses of one instruction: which addresses are a device's, and the
  * loads and stores there. An access over the end of a piece is split.
+ *
+ * What find said is remembered while the instruction lasts: a string of
+ * elements asks about the same places again and again. Pieces are mappings, so
+ * an address that is no device's speaks for its page.
  */
 #ifndef RF_INTERPOSE_MMIO_BUS_H
 #define RF_INTERPOSE_MMIO_BUS_H
@@ -10,11 +14,15 @@
 #include "interpose/mmio.h"
 
 /**
- * struct mmio_bus - @find, and the piece it found last
+ * struct mmio_bus - one instruction's view of the devices
+ * @find: where to ask
+ * @last: the piece found last; no bytes: none yet
+ * @memory: number of a page that is no device's, plus one; 0: none yet
  */
 struct mmio_bus {
 	mmio_find_fn *find;
 	struct mmio_target last;
+	uint64_t memory;
 };
 
 /* Whether @addr is a device's; then @bus->last holds it. */

@@ -77,6 +77,8 @@ static struct mmio_thread *acquire(void)
 	if (!block)
 		block = make(tid);
 	if (block) {
+		/* What the thread that is gone did last, it did before this. */
+		(void)__atomic_load_n(&block->busy, __ATOMIC_ACQUIRE);
 		block->busy = false;
 		block->home = &self;
 	}

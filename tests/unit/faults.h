@@ -11,6 +11,22 @@
 
 #include "memory/fault.h"
 
+/* gcc and clang tell of a sanitizer in different ways. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
+#endif
+/* It runs handlers with all signals blocked, whatever they asked for. */
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#else
+#define UNDER_TSAN 0
+#endif
+
 static inline void take_faults_handler(int sig, siginfo_t *info, void *ctx)
 {
 	if (!fault_fixup(ctx))

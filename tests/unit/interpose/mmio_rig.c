@@ -58,15 +58,17 @@ static void rig_handler(int sig, siginfo_t *info, void *ctx)
 	ucontext_t *uc = ctx;
 	uintptr_t addr = (uintptr_t)info->si_addr;
 	gregset_t before;
+	int ret;
 
-	rig.frame = __builtin_frame_address(0);
+	__atomic_store_n(&rig.frame, __builtin_frame_address(0), __ATOMIC_RELAXED);
 	if (fault_fixup(uc))
 		return;
 	if (sig == SIGSEGV && addr - (uintptr_t)rig.bar < RIG_LEN) {
 		memcpy(before, uc->uc_mcontext.gregs, sizeof(before));
-		rig.refused = mmio_execute(uc, addr, rig_find);
-		if (!rig.refused)
+		ret = mmio_execute(uc, addr, rig_find);
+		if (!ret)
 			return;
+		rig.refused = ret;
 		rig.changed = memcmp(before, uc->uc_mcontext.gregs, sizeof(before));
 	}
 	rig_signal = sig;
