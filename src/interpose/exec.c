@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "interpose/engine.h"
+#include "interpose/paths.h"
 #include "interpose/real.h"
 #include "interpose/signals.h"
 #include "machine/session.h"
@@ -303,3 +304,17 @@ INTERPOSED FILE *popen(const char *command, const char *mode)
 	env_complete_own();
 	return REAL(popen)(command, mode);
 }
+
+/*
+ * What the child of posix_spawn opens and where it goes is done inside libc.
+ * Files of the session it can open; a device it cannot (the node is a plain
+ * file there): a program opens it itself and hands it on.
+ */
+PATH_WRAPPER(int, errno, posix_spawn_file_actions_addopen,
+	     (posix_spawn_file_actions_t * actions, int fd, const char *path, int oflags,
+	      mode_t mode),
+	     (actions, fd, path, oflags, mode), AT_FDCWD, path,
+	     (actions, fd, view.path, oflags, mode))
+PATH_WRAPPER(int, errno, posix_spawn_file_actions_addchdir_np,
+	     (posix_spawn_file_actions_t * actions, const char *path), (actions, path), AT_FDCWD,
+	     path, (actions, view.path))

@@ -133,81 +133,88 @@ static void fts_roots_free(char **roots, char *const *paths)
 	free(roots);
 }
 
-static void entry_show(FTSENT *entry)
-{
-	size_t cut = view_prefix(entry->fts_path);
+#define FTS_ENTRIES(suffix, fts_type, entry_type)                                        \
+	static void entry_show##suffix(entry_type *entry)                                \
+	{                                                                                \
+		size_t cut = view_prefix(entry->fts_path);                               \
+                                                                                         \
+		if (!cut)                                                                \
+			return;                                                          \
+		/* Reached by its path, or by a name from where fts stands. */           \
+		if (entry->fts_accpath == entry->fts_path)                               \
+			entry->fts_accpath += cut;                                       \
+		entry->fts_path += cut;                                                  \
+		entry->fts_pathlen = (unsigned short)(entry->fts_pathlen - cut);         \
+		if (entry->fts_statp)                                                    \
+			view_fix_stat(entry->fts_path, (struct stat *)entry->fts_statp); \
+	}                                                                                \
+                                                                                         \
+	static void entry_restore##suffix(const fts_type *fts)                           \
+	{                                                                                \
+		entry_type *entry = fts->fts_cur;                                        \
+		ptrdiff_t cut;                                                           \
+                                                                                         \
+		if (!entry || !entry->fts_path || entry->fts_path == fts->fts_path)      \
+			return;                                                          \
+		cut = entry->fts_path - fts->fts_path;                                   \
+		if (entry->fts_accpath == entry->fts_path)                               \
+			entry->fts_accpath -= cut;                                       \
+		entry->fts_path -= cut;                                                  \
+		entry->fts_pathlen = (unsigned short)(entry->fts_pathlen + cut);         \
+	}
 
-	if (!cut)
-		return;
-	/* The way to reach it is the path itself, or a name relative to where fts stands. */
-	if (entry->fts_accpath == entry->fts_path)
-		entry->fts_accpath += cut;
-	entry->fts_path += cut;
-	entry->fts_pathlen = (unsigned short)(entry->fts_pathlen - cut);
-	if (entry->fts_statp)
-		view_fix_stat(entry->fts_path, entry->fts_statp);
-}
+#define FTS_WRAPPERS(prefix, suffix, fts_type, entry_type)                                         \
+	FTS_ENTRIES(suffix, fts_type, entry_type)                                                  \
+                                                                                                   \
+	INTERPOSED fts_type *prefix##_open(char *const *paths, int options,                        \
+					   int (*order)(const entry_type **, const entry_type **)) \
+	{                                                                                          \
+		char **roots;                                                                      \
+		bool mapped;                                                                       \
+		fts_type *fts;                                                                     \
+                                                                                                   \
+		if (!engine_active())                                                              \
+			return REAL(prefix##_open)(paths, options, order);                         \
+		roots = fts_roots(paths, &mapped);                                                 \
+		if (!roots)                                                                        \
+			return NULL;                                                               \
+		fts = REAL(prefix##_open)(mapped ? roots : paths, options, order);                 \
+		fts_roots_free(roots, paths);                                                      \
+		return fts;                                                                        \
+	}                                                                                          \
+                                                                                                   \
+	INTERPOSED entry_type *prefix##_read(fts_type *fts)                                        \
+	{                                                                                          \
+		entry_type *entry;                                                                 \
+                                                                                                   \
+		if (!engine_active())                                                              \
+			return REAL(prefix##_read)(fts);                                           \
+		entry_restore##suffix(fts);                                                        \
+		entry = REAL(prefix##_read)(fts);                                                  \
+		if (entry && entry == fts->fts_cur)                                                \
+			entry_show##suffix(entry);                                                 \
+		return entry;                                                                      \
+	}                                                                                          \
+                                                                                                   \
+	INTERPOSED entry_type *prefix##_children(fts_type *fts, int options)                       \
+	{                                                                                          \
+		entry_type *children;                                                              \
+                                                                                                   \
+		if (!engine_active())                                                              \
+			return REAL(prefix##_children)(fts, options);                              \
+		entry_restore##suffix(fts);                                                        \
+		children = REAL(prefix##_children)(fts, options);                                  \
+		if (fts->fts_cur && fts->fts_cur->fts_level >= 0)                                  \
+			entry_show##suffix(fts->fts_cur);                                          \
+		return children;                                                                   \
+	}                                                                                          \
+                                                                                                   \
+	INTERPOSED int prefix##_close(fts_type *fts)                                               \
+	{                                                                                          \
+		if (engine_active())                                                               \
+			entry_restore##suffix(fts);                                                \
+		return REAL(prefix##_close)(fts);                                                  \
+	}
 
-static void entry_restore(const FTS *fts)
-{
-	FTSENT *entry = fts->fts_cur;
-	ptrdiff_t cut;
-
-	if (!entry || !entry->fts_path || entry->fts_path == fts->fts_path)
-		return;
-	cut = entry->fts_path - fts->fts_path;
-	if (entry->fts_accpath == entry->fts_path)
-		entry->fts_accpath -= cut;
-	entry->fts_path -= cut;
-	entry->fts_pathlen = (unsigned short)(entry->fts_pathlen + cut);
-}
-
-INTERPOSED FTS *fts_open(char *const *paths, int options,
-			 int (*order)(const FTSENT **, const FTSENT **))
-{
-	char **roots;
-	bool mapped;
-	FTS *fts;
-
-	if (!engine_active())
-		return REAL(fts_open)(paths, options, order);
-	roots = fts_roots(paths, &mapped);
-	if (!roots)
-		return NULL;
-	fts = REAL(fts_open)(mapped ? roots : paths, options, order);
-	fts_roots_free(roots, paths);
-	return fts;
-}
-
-INTERPOSED FTSENT *fts_read(FTS *fts)
-{
-	FTSENT *entry;
-
-	if (!engine_active())
-		return REAL(fts_read)(fts);
-	entry_restore(fts);
-	entry = REAL(fts_read)(fts);
-	if (entry && entry == fts->fts_cur)
-		entry_show(entry);
-	return entry;
-}
-
-INTERPOSED FTSENT *fts_children(FTS *fts, int options)
-{
-	FTSENT *children;
-
-	if (!engine_active())
-		return REAL(fts_children)(fts, options);
-	entry_restore(fts);
-	children = REAL(fts_children)(fts, options);
-	if (fts->fts_cur && fts->fts_cur->fts_level >= 0)
-		entry_show(fts->fts_cur);
-	return children;
-}
-
-INTERPOSED int fts_close(FTS *fts)
-{
-	if (engine_active())
-		entry_restore(fts);
-	return REAL(fts_close)(fts);
-}
+FTS_WRAPPERS(fts, , FTS, FTSENT)
+FTS_WRAPPERS(fts64, 64, FTS64, FTSENT64)

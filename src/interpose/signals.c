@@ -45,6 +45,9 @@ int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 static struct {
 	atomic_bool on;
 	atomic_flag installing;
+	/* libc's, found before a handler could need them. */
+	__typeof__(&sigaction) action;
+	__typeof__(&raise) raise;
 	void (*restorer)(void);
 	atomic_uint next;
 	struct {
@@ -96,7 +99,7 @@ static void signal_default(int sig)
 {
 	struct sigaction act = { .sa_handler = SIG_DFL };
 
-	REAL(sigaction)(sig, &act, NULL);
+	signals.action(sig, &act, NULL);
 }
 
 static void signal_die(int sig, bool fault)
@@ -104,7 +107,7 @@ static void signal_die(int sig, bool fault)
 	signal_default(sig);
 	/* A fault happens again as soon as we return, and leaves its core dump there. */
 	if (!fault)
-		REAL(raise)(sig);
+		signals.raise(sig);
 }
 
 static void signal_call(int sig, siginfo_t *info, ucontext_t *uc, const struct sigaction *act,
@@ -188,7 +191,7 @@ static void signal_take(int sig, const struct sigaction *program)
 	/* Nothing of the program runs in the middle of a device access. */
 	sigfillset(&act.sa_mask);
 	ours_strip(&act.sa_mask);
-	REAL(sigaction)(sig, &act, NULL);
+	signals.action(sig, &act, NULL);
 }
 
 void signals_install(void)
@@ -199,14 +202,15 @@ void signals_install(void)
 
 	if (signals_on() || atomic_flag_test_and_set(&signals.installing))
 		return;
+	signals.action = REAL(sigaction);
+	signals.raise = REAL(raise);
 	for (unsigned i = 0; i < 2; i++) {
-		REAL(sigaction)(ours[i], NULL, &found);
+		signals.action(ours[i], NULL, &found);
 		program_swap(ours[i], &found);
 		signal_take(ours[i], &found);
 	}
-	REAL(sigaction)(SIGSEGV, NULL, &found);
+	signals.action(SIGSEGV, NULL, &found);
 	signals.restorer = found.sa_restorer;
-	(void)REAL(raise); /* found now, not in a handler */
 
 	sigemptyset(&set);
 	ours_add(&set, OURS_ALL);
@@ -254,7 +258,7 @@ static int action_other(int sig, const struct sigaction *act, struct sigaction *
 		masked = ours_in(&now.sa_mask);
 		ours_strip(&now.sa_mask);
 	}
-	ret = REAL(sigaction)(sig, act ? &now : NULL, old);
+	ret = signals.action(sig, act ? &now : NULL, old);
 	if (ret)
 		return ret;
 	if (act)
@@ -369,7 +373,7 @@ void signals_before_exec(void)
 		struct sigaction act = { .sa_handler = SIG_IGN };
 
 		if (program_get(ours[i]).sa_handler == SIG_IGN)
-			REAL(sigaction)(ours[i], &act, NULL);
+			signals.action(ours[i], &act, NULL);
 	}
 	blocked = blocked_get(STACK_HERE);
 	if (blocked) {

@@ -500,30 +500,36 @@ static void every_walk_reports_linux_names(void **state)
 	assert_fails(nftw(LINK "/nothing", visit_deep, 8, 0), ENOENT);
 }
 
+/* Both forms of fts, which differ in their types' names only. */
+#define WALKS_WITH(prefix, fts_type, entry_type, options)                                    \
+	do {                                                                                 \
+		fts_type *fts = prefix##_open(paths, options, NULL);                         \
+		int links = 0, dirs = 0;                                                     \
+		entry_type *entry;                                                           \
+                                                                                             \
+		assert_non_null(fts);                                                        \
+		while ((entry = prefix##_read(fts))) {                                       \
+			assert_memory_equal(entry->fts_path, paths[0], strlen(paths[0]));    \
+			assert_int_equal(entry->fts_pathlen, strlen(entry->fts_path));       \
+			links += entry->fts_info == FTS_SL && !strcmp(entry->fts_name, BDF); \
+			dirs += entry->fts_info == FTS_D;                                    \
+			if (entry->fts_info == FTS_D)                                        \
+				prefix##_children(fts, 0);                                   \
+		}                                                                            \
+		assert_int_equal(errno, 0);                                                  \
+		assert_int_equal(prefix##_close(fts), 0);                                    \
+		assert_int_equal(links, 1);                                                  \
+		assert_int_equal(dirs, 2);                                                   \
+	} while (0)
+
 static void fts_reports_linux_names(void **state)
 {
-	static const int options[] = { FTS_PHYSICAL, FTS_PHYSICAL | FTS_NOCHDIR };
 	char *paths[] = { (char *)(uintptr_t) "/sys/bus/pci/drivers", NULL };
 
-	for (size_t i = 0; i < 2; i++) {
-		FTS *fts = fts_open(paths, options[i], NULL);
-		int links = 0, dirs = 0;
-		FTSENT *entry;
-
-		assert_non_null(fts);
-		while ((entry = fts_read(fts))) {
-			assert_int_equal(strncmp(entry->fts_path, paths[0], strlen(paths[0])), 0);
-			assert_int_equal(entry->fts_pathlen, strlen(entry->fts_path));
-			links += entry->fts_info == FTS_SL && !strcmp(entry->fts_name, BDF);
-			dirs += entry->fts_info == FTS_D;
-			if (entry->fts_info == FTS_D)
-				fts_children(fts, 0);
-		}
-		assert_int_equal(errno, 0);
-		assert_int_equal(fts_close(fts), 0);
-		assert_int_equal(links, 1);
-		assert_int_equal(dirs, 2);
-	}
+	WALKS_WITH(fts, FTS, FTSENT, FTS_PHYSICAL);
+	WALKS_WITH(fts, FTS, FTSENT, FTS_PHYSICAL | FTS_NOCHDIR);
+	WALKS_WITH(fts64, FTS64, FTSENT64, FTS_PHYSICAL);
+	WALKS_WITH(fts64, FTS64, FTSENT64, FTS_PHYSICAL | FTS_NOCHDIR);
 }
 
 static void the_working_directory_is_named_as_in_linux(void **state)
@@ -715,6 +721,21 @@ static void every_spawn_keeps_the_session(void **state)
 	child_saw_it(pid);
 }
 
+static void a_spawned_child_opens_and_stands_in_the_session(void **state)
+{
+	static char shell[] = "sh", script[] = "read v && test $v = 0x1234 && test -e vendor";
+	char *const argv[] = { shell, flag, script, NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, VENDOR, O_RDONLY, 0);
+	posix_spawn_file_actions_addchdir_np(&actions, LINK);
+	assert_int_equal(posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ), 0);
+	child_saw_it(pid);
+	posix_spawn_file_actions_destroy(&actions);
+}
+
 static void a_program_may_leave_the_session(void **state)
 {
 	static char leave[] = "RINGFENCE_NO_FOLLOW=1", shell[] = "sh",
@@ -782,6 +803,7 @@ int main(void)
 		cmocka_unit_test(watches_are_set_in_the_session),
 		cmocka_unit_test(every_exec_keeps_the_session),
 		cmocka_unit_test(every_spawn_keeps_the_session),
+		cmocka_unit_test(a_spawned_child_opens_and_stands_in_the_session),
 		cmocka_unit_test(a_program_may_leave_the_session),
 		cmocka_unit_test(other_preloads_stay_in_front),
 		cmocka_unit_test(bad_pointers_give_efault),

@@ -586,6 +586,36 @@ static void many_threads_may_fault_and_be_signalled(void **state)
 	}
 }
 
+/* In a program executed by the next test: what it was handed. */
+static int inherited(void)
+{
+	struct sigaction segv, bus;
+
+	sigaction(SIGSEGV, NULL, &segv);
+	sigaction(SIGBUS, NULL, &bus);
+	return !(segv.sa_handler == SIG_IGN && bus.sa_handler == SIG_DFL && is_blocked(SIGBUS) &&
+		 !is_blocked(SIGSEGV));
+}
+
+static void exec_ignoring_and_blocking(void)
+{
+	sigset_t set = set_of(SIGBUS);
+
+	signal(SIGSEGV, SIG_IGN);
+	signal(SIGBUS, count);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	execl("/nowhere", "nothing", NULL);
+	if (kernel_mask() & bit(SIGBUS))
+		_exit(8); /* not undone after a failure */
+	execl("/proc/self/exe", "test_signals", "inherited", NULL);
+	_exit(9);
+}
+
+static void exec_hands_on_what_is_ignored_and_blocked(void **state)
+{
+	assert_int_equal(child_dies_of(exec_ignoring_and_blocking), 0);
+}
+
 static void errors_are_libcs_own(void **state)
 {
 	struct sigaction act = { .sa_handler = count };
@@ -598,7 +628,7 @@ static void errors_are_libcs_own(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(query_shows_the_programs_own, setup),
@@ -619,10 +649,13 @@ int main(void)
 		cmocka_unit_test_setup(sigsuspend_lets_a_waiting_one_in, setup),
 		cmocka_unit_test_setup(the_older_calls_agree, setup),
 		cmocka_unit_test_setup(many_threads_may_fault_and_be_signalled, setup),
+		cmocka_unit_test_setup(exec_hands_on_what_is_ignored_and_blocked, setup),
 		cmocka_unit_test_setup(errors_are_libcs_own, setup),
 	};
 
 	bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	signals_install();
+	if (argc > 1)
+		return inherited();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
