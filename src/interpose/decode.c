@@ -250,6 +250,8 @@ static const char *unfit(const ZydisDecodedInstruction *insn)
 	case ZYDIS_MNEMONIC_ENQCMD:
 	case ZYDIS_MNEMONIC_ENQCMDS:
 		return "an enqueue command";
+	case ZYDIS_MNEMONIC_LDMXCSR:
+	case ZYDIS_MNEMONIC_VLDMXCSR:
 	case ZYDIS_MNEMONIC_XRSTOR:
 	case ZYDIS_MNEMONIC_XRSTOR64:
 	case ZYDIS_MNEMONIC_LDTILECFG:

@@ -246,6 +246,9 @@ static int plan_state(struct insn *insn, struct insn_decoder *dec)
 		bits = components(op->reg.value);
 		if (bits < 0)
 			return refuse(dec, "a register that cannot be loaded");
+		if (ZydisRegisterGetClass(op->reg.value) == ZYDIS_REGCLASS_SEGMENT &&
+		    (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			return refuse(dec, "a load of a segment register");
 		insn->xload |= (uint8_t)bits;
 		if (bits && (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 			changes = true;

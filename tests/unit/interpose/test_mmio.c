@@ -192,6 +192,14 @@ static void an_access_off_the_end_is_refused(void **state)
 			fail_msg("%s is not in: %s", name, mmio_refusal());        \
 	} while (0)
 
+static uintptr_t fs_base(void)
+{
+	uintptr_t base;
+
+	__asm__("mov %%fs:0, %0" : "=r"(base)); /* the thread block starts with its address */
+	return base;
+}
+
 static void what_cannot_be_executed_is_named_and_leaves_all_as_it_was(void **state)
 {
 	rig_take_signals();
@@ -202,6 +210,8 @@ static void what_cannot_be_executed_is_named_and_leaves_all_as_it_was(void **sta
 	REFUSED("div", "divl (%0)" : : "r"(AT(0)) : "rax", "rdx", "cc");
 	REFUSED("cmpsb", "cmpsb" : : "S"(AT(0)), "D"(AT(8)) : "cc");
 	REFUSED("maskmov", "maskmovdqu %%xmm0, %%xmm0" : : "D"(AT(0)) : "memory");
+	REFUSED("lfs", ".byte 0x48, 0x0f, 0xb4, 0x07" : : "D"(AT(0)) : "rax");
+	REFUSED("fs", "movl %%fs:(%0), %%eax" : : "r"((uintptr_t)AT(0) - fs_base()) : "rax");
 	REFUSED("fxsave", "fxsave (%0)" : : "r"(AT(0)) : "memory");
 	assert_int_equal(rig.accesses, 0);
 }
