@@ -129,8 +129,9 @@ enum pin_event {
  * mapped where it was, but empty (so that no other thread's mmap can be given
  * the place), and munmap or MAP_FIXED finishes it; after PIN_DISCARD private
  * pages are fresh. Returns the pages that were moved. Pages that could not be
- * kept are counted as lost; after PIN_UNMAP no device reaches that place any
- * more, whatever is mapped there next.
+ * kept are counted as lost. After PIN_UNMAP no device reaches that place any
+ * more, whatever is mapped there next; only where there was no memory even to
+ * begin does it stay as it was.
  *
  * Not from inside a gate, nor with a holder's lock held.
  */
