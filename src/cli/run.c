@@ -82,6 +82,7 @@ static int parse_options(struct run *run, int argc, char **argv)
 {
 	int opt;
 
+	run->argv = argv;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:h", known, NULL)) != -1) {
 		switch (opt) {
@@ -120,7 +121,7 @@ static int parse_options(struct run *run, int argc, char **argv)
 	if (run->joined && (run->nr_devices || run->machine_file))
 		return complain("run: --session has its machine; --device and --machine cannot "
 				"change it");
-	run->argv = argv + optind;
+	run->argv += optind;
 	return 0;
 }
 
@@ -325,7 +326,7 @@ static double seconds_now(void)
 static int run_in_session(const struct run *run)
 {
 	struct stats total;
-	int ret, status;
+	int ret, status = 0;
 	double start;
 
 	ret = set_environment(run);

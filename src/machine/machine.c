@@ -102,6 +102,7 @@ static int make_device(struct rf_machine *machine, struct device_desc *desc, cha
 	dev->machine = machine;
 	dev->iommu = desc->group == GROUP_NONE ? NULL : machine->iommu;
 	dev->host_driver = desc->driver;
+	atomic_store_explicit(&dev->owner, machine->self, memory_order_relaxed);
 	config_write(dev, CFG_INTERRUPT_LINE, (uint32_t)desc->irq_line, 1);
 	desc->made = dev;
 	return 0;
