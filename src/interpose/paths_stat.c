@@ -192,6 +192,24 @@ STATFS_WRAPPER(statfs, struct statfs)
 STATFS_WRAPPER(statfs64, struct statfs64)
 STATFS_WRAPPER(__statfs, struct statfs)
 
+INTERPOSED int fstatfs(int fd, struct statfs *st)
+{
+	int ret = REAL(fstatfs)(fd, st);
+
+	if (!ret && view_fd_is_sysfs(fd))
+		st->f_type = SYSFS_MAGIC;
+	return ret;
+}
+
+INTERPOSED int fstatfs64(int fd, struct statfs64 *st)
+{
+	int ret = REAL(fstatfs64)(fd, st);
+
+	if (!ret && view_fd_is_sysfs(fd))
+		st->f_type = SYSFS_MAGIC;
+	return ret;
+}
+
 PATH_WRAPPER(int, -1, statvfs, (const char *path, struct statvfs *st), (path, st), AT_FDCWD, path,
 	     (view.path, st))
 PATH_WRAPPER(int, -1, statvfs64, (const char *path, struct statvfs64 *st), (path, st), AT_FDCWD,

@@ -507,6 +507,17 @@ bool view_is_sysfs(const char *shown)
 	return name_begins(shown, "/sys");
 }
 
+bool view_fd_is_sysfs(int fd)
+{
+	char name[PATH_MAX];
+	size_t cut;
+
+	if (!engine_active() || !view_ready() || fd_name(fd, name, sizeof(name)) < 0)
+		return false;
+	cut = view_prefix(name);
+	return cut && view_is_sysfs(name + cut);
+}
+
 dev_t view_rdev(const char *shown)
 {
 	int number = 0;

@@ -53,6 +53,9 @@ void view_note_dir(int fd);
 /* The working directory's name as the program knows it, into PATH_MAX bytes: true when in the session. */
 bool view_cwd(char *buf);
 
+/* Whether a descriptor is of a file in the session's /sys. */
+bool view_fd_is_sysfs(int fd);
+
 /* Where the device number of a name under /dev comes from; 0: none. */
 dev_t view_rdev(const char *shown);
 

@@ -295,6 +295,7 @@ static void sysfs_is_a_sysfs(void **state)
 	struct statvfs64 sv64;
 	struct statvfs sv;
 	struct statfs st;
+	int dir;
 
 	assert_int_equal(statfs(LINK, &st), 0);
 	assert_int_equal(st.f_type, SYSFS_MAGIC);
@@ -302,6 +303,16 @@ static void sysfs_is_a_sysfs(void **state)
 	assert_int_equal(st64.f_type, SYSFS_MAGIC);
 	assert_int_equal(__statfs(LINK, &st), 0);
 	assert_int_equal(st.f_type, SYSFS_MAGIC);
+	dir = open(LINK, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(fstatfs(dir, &st), 0);
+	assert_int_equal(st.f_type, SYSFS_MAGIC);
+	assert_int_equal(fstatfs64(dir, &st64), 0);
+	assert_int_equal(st64.f_type, SYSFS_MAGIC);
+	close(dir);
+	dir = open("/usr", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(fstatfs(dir, &st), 0);
+	assert_int_not_equal(st.f_type, SYSFS_MAGIC);
+	close(dir);
 	assert_int_equal(statvfs(LINK, &sv), 0);
 	assert_int_equal(statvfs64(LINK, &sv64), 0);
 	assert_fails(statfs(LINK "/nothing", &st), ENOENT);
