@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+script = os.path.abspath(__file__)
 ringfence, counter = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 scratch = tempfile.mkdtemp(prefix="rf-cli-test-")
 sessions = os.path.join(scratch, "sessions")
@@ -265,6 +266,18 @@ def a_static_program_is_warned_about():
            "machine\n", done.stderr)
 
 
+def a_sanitized_driver_runs():
+    source = os.path.join(os.path.dirname(script),
+                          "../../../examples/edu/edu.c")
+    for kind in ("address", "thread"):
+        done = subprocess.run(["cc", f"-fsanitize={kind}", "-o", f"edu-{kind}", source],
+                              stderr=subprocess.PIPE, text=True)
+        expect(done.returncode == 0, done.stderr)
+        done = command("run", "--quiet", "--device", "edu", f"./edu-{kind}", "0000:01:00.0")
+        expect(done.returncode == 0 and done.stdout.endswith("ok\n") and done.stderr == "",
+               f"{kind}: {done.returncode} {done.stdout} {done.stderr}")
+
+
 def help_and_version_go_to_stdout():
     for args, word in ((["--help"], "usage: ringfence COMMAND"),
                        (["run", "--help"], "usage: ringfence run"),
@@ -291,7 +304,7 @@ tests = [bad_command_lines_are_one_line_and_status_2, bad_devices_are_one_line_a
          output_and_input_are_the_programs, the_environment_is_ours_in_front_of_the_users,
          a_kept_session_can_be_joined, signals_reach_the_program_and_the_session_goes,
          two_sessions_do_not_meet, the_program_sees_the_machine, a_shared_object_is_a_model,
-         a_static_program_is_warned_about, help_and_version_go_to_stdout,
+         a_static_program_is_warned_about, a_sanitized_driver_runs, help_and_version_go_to_stdout,
          devices_lists_models_and_properties]
 print(f"1..{len(tests)}")
 for each in tests:
