@@ -11,7 +11,7 @@
  * As in the kernel, a mapping keeps its file, hence its device, open.
  *
  * The handler finds a view without a lock: the set is immutable, published by a
- * store, and freed after the gate says that no handler is inside (bar_views.h).
+ * store, and freed after the gate says that no handler is inside (bar_access.c).
  * A handler stays inside while the model runs, so nobody who holds a device's
  * lock may wait for views_lock.
  *
@@ -25,31 +25,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/gate.h"
 #include "base/log.h"
-#include "base/stats.h"
 #include "base/sys.h"
 #include "bus/device.h"
-#include "interpose/bar_views.h"
+#include "interpose/bar_private.h"
 #include "interpose/doorbell.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
 #include "interpose/lock.h"
-#include "interpose/mmio.h"
 #include "interpose/stack.h"
-#include "memory/fault.h"
 #include "memory/owner.h"
 
 #define PAGE 4096ul
 
-/* Bits of the page fault's error code in the signal frame. */
-#define FAULT_WRITE (1u << 1)
-#define FAULT_FETCH (1u << 4)
-
 atomic_uint bar_nr_views;
-static _Atomic(struct bar_views *) views;
-static struct gate views_gate;
+_Atomic(struct bar_views *) bar_views_now;
+struct gate bar_views_gate;
 static struct engine_lock views_lock = ENGINE_LOCK_INIT;
 
 static size_t page_align(size_t len)
@@ -66,14 +58,14 @@ static size_t page_align(size_t len)
 static int views_change(uintptr_t first, uintptr_t last, const struct bar_view *add,
 			struct bar_views **old)
 {
-	struct bar_views *now = views, *next;
+	struct bar_views *now = bar_views_now, *next;
 	int ret = bar_views_edit(now, first, last, add, &next);
 
 	if (ret)
 		return ret;
-	atomic_store_explicit(&views, next, memory_order_release);
+	atomic_store_explicit(&bar_views_now, next, memory_order_release);
 	atomic_store(&bar_nr_views, next ? next->nr : 0);
-	gate_sync(&views_gate);
+	gate_sync(&bar_views_gate);
 	*old = now;
 	return 0;
 }
@@ -82,7 +74,7 @@ static int views_change(uintptr_t first, uintptr_t last, const struct bar_view *
 static void views_cut(uintptr_t first, uintptr_t last, struct bar_views **old)
 {
 	struct rf_owner *owner = engine_owner();
-	const struct bar_view *v = bar_views_touch(views, first, last);
+	const struct bar_view *v = bar_views_touch(bar_views_now, first, last);
 
 	*old = NULL;
 	if (!v)
@@ -107,7 +99,7 @@ static void views_free(struct bar_views *old)
 		bool mapped = false;
 
 		engine_lock(&views_lock);
-		now = views;
+		now = bar_views_now;
 		for (unsigned j = 0; now && j < now->nr; j++)
 			mapped |= now->view[j].dev == dev;
 		engine_unlock(&views_lock);
@@ -175,7 +167,7 @@ void bar_show_doorbells(struct rf_device *dev)
 	const struct bar_views *now;
 
 	engine_lock(&views_lock);
-	now = views;
+	now = bar_views_now;
 	for (unsigned i = 0; now && i < now->nr; i++)
 		if (now->view[i].dev == dev)
 			view_show_doorbells(&now->view[i]);
@@ -300,38 +292,9 @@ bool bar_touches(uintptr_t addr, size_t len)
 
 	if (!bar_any() || !len || addr + len - 1 < addr)
 		return false;
-	token = gate_enter(&views_gate);
-	ret = bar_views_touch(views, addr, addr + len - 1) != NULL;
-	gate_leave(&views_gate, token);
-	return ret;
-}
-
-/*
- * Walk [addr, addr + len) piece by piece, each wholly in a view or in none. The
- * first failure ends it.
- */
-static int walk(uintptr_t addr, size_t len, int (*view)(const struct bar_view *piece, void *arg),
-		int (*other)(void *addr, size_t len, void *arg), void *arg)
-{
-	uintptr_t last = addr + len - 1;
-	int ret = 0;
-
-	while (len && !ret) {
-		const struct bar_view *v = bar_views_touch(views, addr, last);
-		uintptr_t end = v ? (v->first > addr ? v->first - 1 : v->last) : last;
-		struct bar_view piece;
-
-		end = end < last ? end : last;
-		if (v && v->first <= addr) {
-			piece = bar_view_clip(v, addr, end);
-			ret = view ? view(&piece, arg) : 0;
-		} else {
-			ret = other((void *)addr, end - addr + 1, arg);
-		}
-		if (end == last)
-			break;
-		addr = end + 1;
-	}
+	token = gate_enter(&bar_views_gate);
+	ret = bar_views_touch(bar_views_now, addr, addr + len - 1) != NULL;
+	gate_leave(&bar_views_gate, token);
 	return ret;
 }
 
@@ -341,7 +304,8 @@ int bar_between(uintptr_t addr, size_t len, int (*fn)(void *addr, size_t len, vo
 
 	fork_settle();
 	engine_lock(&views_lock);
-	ret = walk(addr & ~(PAGE - 1), page_align(len + addr % PAGE), NULL, fn, arg);
+	ret = bar_views_walk(&bar_views_now, addr & ~(PAGE - 1), page_align(len + addr % PAGE),
+			     NULL, fn, arg);
 	engine_unlock(&views_lock);
 	return ret;
 }
@@ -389,7 +353,8 @@ int bar_mprotect(uintptr_t addr, size_t len, int prot)
 		return sys_mprotect((void *)addr, len, prot);
 	fork_settle();
 	engine_lock(&views_lock);
-	ret = walk(addr, page_align(len), protect_view, protect_other, &p);
+	ret = bar_views_walk(&bar_views_now, addr, page_align(len), protect_view, protect_other,
+			     &p);
 	engine_unlock(&views_lock);
 	for (unsigned i = 0; i < p.nr_old; i++)
 		views_free(p.old[i]);
@@ -417,7 +382,7 @@ void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uint
 		return (void *)-EINVAL;
 	fork_settle();
 	engine_lock(&views_lock);
-	v = bar_views_find(views, addr);
+	v = bar_views_find(bar_views_now, addr);
 	p = (void *)-EFAULT;
 	if (!v || new_len > old_len || v->last - addr < old_len - 1 || !v->dev)
 		goto out;
@@ -440,150 +405,6 @@ out:
 	return p;
 }
 
-/* Accesses. */
-
-static void view_load(void *opaque, uint64_t off, void *buf, unsigned size)
-{
-	const struct bar_view *v = opaque;
-
-	if (v->dev && config_memory_enabled(v->dev))
-		bar_read_bytes(v->dev, v->bar, v->offset + off, buf, size);
-	else
-		memset(buf, 0xff, size);
-}
-
-static void view_store(void *opaque, uint64_t off, const void *buf, unsigned size)
-{
-	static atomic_bool told;
-	const struct bar_view *v = opaque;
-
-	if (!v->dev) {
-		if (!atomic_exchange(&told, true))
-			log_line(LOG_WARN,
-				 "a child process writes to its parent's device: ignored");
-		return;
-	}
-	if (!config_memory_enabled(v->dev))
-		return;
-	bar_write_bytes(v->dev, v->bar, v->offset + off, buf, size);
-	if (bar_page_kind(v->dev, v->bar, v->offset + off) == RF_AREA_DOORBELL)
-		doorbell_rung(v->dev);
-}
-
-static bool view_target(uintptr_t addr, struct mmio_target *out)
-{
-	const struct bar_view *v = bar_views_find(views, addr);
-
-	if (!v)
-		return false;
-	out->base = v->first;
-	out->len = v->last - v->first + 1;
-	out->opaque = (void *)v;
-	out->read = view_load;
-	out->write = view_store;
-	return true;
-}
-
-/* On a stack of the engine's. */
-static long fault_execute(ucontext_t *uc, uintptr_t addr)
-{
-	int ret = mmio_execute(uc, addr, view_target);
-
-	if (ret)
-		log_line(LOG_ERROR, "instruction at %#llx cannot access a BAR (at %#lx): %s",
-			 (unsigned long long)uc->uc_mcontext.gregs[REG_RIP], (unsigned long)addr,
-			 mmio_refusal());
-	return ret;
-}
-
-/* Whether the program may do to @v what faulted. */
-static bool fault_is_allowed(const ucontext_t *uc, const struct bar_view *v)
-{
-	unsigned long err = (unsigned long)uc->uc_mcontext.gregs[REG_ERR];
-
-	if (err & FAULT_FETCH)
-		return false;
-	return v->prot & (err & FAULT_WRITE ? PROT_WRITE : PROT_READ | PROT_WRITE);
-}
-
-bool bar_fault(ucontext_t *uc, uintptr_t addr)
-{
-	const struct bar_view *v;
-	int saved = errno;
-	unsigned token;
-	bool done = false;
-
-	if (!bar_any())
-		return false;
-	fork_settle();
-	token = gate_enter(&views_gate);
-	v = bar_views_find(views, addr);
-	if (v && fault_is_allowed(uc, v)) {
-		stats_add(&stats()->mmio_traps, 1);
-		done = !stack_call(fault_execute, uc, addr);
-	}
-	gate_leave(&views_gate, token);
-	errno = saved;
-	return done;
-}
-
-struct copying {
-	uint8_t *memory; /* moves on */
-	bool to_bar;
-};
-
-static int copy_view(const struct bar_view *piece, void *arg)
-{
-	struct copying *c = arg;
-	size_t len = piece->last - piece->first + 1;
-
-	if (!(piece->prot & (c->to_bar ? PROT_WRITE : PROT_READ | PROT_WRITE)))
-		return -EFAULT;
-	if (c->to_bar)
-		view_store((void *)piece, 0, c->memory, (unsigned)len);
-	else
-		view_load((void *)piece, 0, c->memory, (unsigned)len);
-	c->memory += len;
-	return 0;
-}
-
-static int copy_other(void *addr, size_t len, void *arg)
-{
-	struct copying *c = arg;
-	size_t left =
-		c->to_bar ? fault_copy(addr, c->memory, len) : fault_copy(c->memory, addr, len);
-
-	c->memory += len;
-	return left ? -EFAULT : 0;
-}
-
-/* Inside the gate, like a fault: the model may run for long. */
-static int copy(uintptr_t addr, size_t len, struct copying *c)
-{
-	unsigned token;
-	int ret;
-
-	fork_settle();
-	token = gate_enter(&views_gate);
-	ret = walk(addr, len, copy_view, copy_other, c);
-	gate_leave(&views_gate, token);
-	return ret;
-}
-
-int bar_copy_from(void *dst, uintptr_t src, size_t len)
-{
-	struct copying c = { .memory = dst };
-
-	return copy(src, len, &c);
-}
-
-int bar_copy_to(uintptr_t dst, const void *src, size_t len)
-{
-	struct copying c = { .memory = (uint8_t *)src, .to_bar = true };
-
-	return copy(dst, len, &c);
-}
-
 /* Fork. */
 
 void bar_fork_prepare(void)
@@ -598,7 +419,7 @@ void bar_fork_parent(void)
 
 void bar_abandon(void)
 {
-	struct bar_views *now = views;
+	struct bar_views *now = bar_views_now;
 
 	for (unsigned i = 0; now && i < now->nr; i++) {
 		struct bar_view *v = &now->view[i];
@@ -608,6 +429,6 @@ void bar_abandon(void)
 		v->file = NULL;
 	}
 	engine_lock_renew(&views_lock);
-	memset(&views_gate, 0, sizeof(views_gate));
+	memset(&bar_views_gate, 0, sizeof(bar_views_gate));
 	stack_abandon();
 }

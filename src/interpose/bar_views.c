@@ -104,3 +104,29 @@ void bar_views_free(struct bar_views *set)
 			file_put(set->view[i].file);
 	sys_munmap(set, set->bytes);
 }
+
+int bar_views_walk(_Atomic(struct bar_views *) *now, uintptr_t addr, size_t len,
+		   int (*view)(const struct bar_view *piece, void *arg),
+		   int (*other)(void *addr, size_t len, void *arg), void *arg)
+{
+	uintptr_t last = addr + len - 1;
+	int ret = 0;
+
+	while (len && !ret) {
+		const struct bar_view *v = bar_views_touch(*now, addr, last);
+		uintptr_t end = v ? (v->first > addr ? v->first - 1 : v->last) : last;
+		struct bar_view piece;
+
+		end = end < last ? end : last;
+		if (v && v->first <= addr) {
+			piece = bar_view_clip(v, addr, end);
+			ret = view ? view(&piece, arg) : 0;
+		} else {
+			ret = other((void *)addr, end - addr + 1, arg);
+		}
+		if (end == last)
+			break;
+		addr = end + 1;
+	}
+	return ret;
+}

@@ -10,6 +10,7 @@
 #ifndef RF_INTERPOSE_BAR_VIEWS_H
 #define RF_INTERPOSE_BAR_VIEWS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,15 @@ int bar_views_edit(const struct bar_views *set, uintptr_t first, uintptr_t last,
 		   const struct bar_view *add, struct bar_views **out);
 /* Drop a set and its references. NULL is fine. */
 void bar_views_free(struct bar_views *set);
+
+/*
+ * Walk [addr, addr + len) piece by piece, each wholly in a view (@view, which may
+ * be NULL: skipped) or in none (@other). The first failure ends it. @now is
+ * read anew for each piece, as what is called may change it.
+ */
+int bar_views_walk(_Atomic(struct bar_views *) *now, uintptr_t addr, size_t len,
+		   int (*view)(const struct bar_view *piece, void *arg),
+		   int (*other)(void *addr, size_t len, void *arg), void *arg);
 
 /* The piece of a view that lies in [first, last]; they must touch. */
 struct bar_view bar_view_clip(const struct bar_view *view, uintptr_t first, uintptr_t last);
