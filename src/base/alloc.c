@@ -20,6 +20,15 @@ struct slab_chunk {
 	size_t size;
 };
 
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer must see that memory was given back and is another now. */
+#define chunk_map   mmap
+#define chunk_unmap munmap
+#else
+#define chunk_map   sys_mmap
+#define chunk_unmap sys_munmap
+#endif
+
 atomic_long alloc_countdown;
 
 void alloc_fail_nth(long nth)
@@ -67,7 +76,7 @@ void slab_destroy(struct slab *slab)
 		struct slab_chunk *chunk = slab->chunks;
 
 		slab->chunks = chunk->next;
-		sys_munmap(chunk, chunk->size);
+		chunk_unmap(chunk, chunk->size);
 	}
 	slab_init(slab, slab->size, slab->chunk_size);
 }
@@ -76,8 +85,8 @@ static int slab_grow(struct slab *slab)
 {
 	struct slab_chunk *chunk;
 
-	chunk = sys_mmap(NULL, slab->chunk_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	chunk = chunk_map(NULL, slab->chunk_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(chunk))
 		return -ENOMEM;
 	chunk->next = slab->chunks;

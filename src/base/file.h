@@ -14,6 +14,7 @@
 #define RF_BASE_FILE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@
 struct rf_owner;
 struct rf_device;
 struct file;
+struct iommufd_link_ops;
 
 /**
  * struct file_caller - on whose behalf an operation runs
@@ -66,9 +68,15 @@ struct file_mapping {
  * @pwrite: likewise
  * @mmap: check and describe a mapping; prot and flags are mmap's own; 0 or a
  *	negative errno. The caller makes it
+ * @poll: what the file is ready for just now, POLLIN and POLLOUT; it must not
+ *	wait. See @wake in struct file
  * @release: the last reference is gone; frees the file
+ * @stream: read and write have no offset: pread and pwrite of the descriptor are
+ *	-ESPIPE, and the operations get 0
+ * @iommufd: the file is an iommufd, and this is what it does for vfio
  *
- * A NULL operation: ioctl -ENOTTY, pread and pwrite -EINVAL, mmap -ENODEV.
+ * A NULL operation: ioctl -ENOTTY, pread and pwrite -EINVAL, mmap -ENODEV, poll
+ * always ready.
  */
 struct file_ops {
 	long (*ioctl)(struct file *file, struct file_caller *caller,
@@ -79,7 +87,10 @@ struct file_ops {
 			  const void *buf, size_t len, uint64_t off);
 	int (*mmap)(struct file *file, uint64_t off, uint64_t len, int prot,
 		    int flags, struct file_mapping *out);
+	short (*poll)(struct file *file);
 	void (*release)(struct file *file);
+	bool stream;
+	const struct iommufd_link_ops *iommufd;
 };
 
 /**
@@ -89,6 +100,10 @@ struct file_ops {
  * @gone: called once the file has been released, with @gone_arg: for what ends
  *	with the file but is no business of its module (a lock between
  *	processes); NULL: nothing
+ * @wake: set, with @wake_arg, by whoever gave it a descriptor, before install
+ *	returns, and left alone from then on: called, from any thread and
+ *	possibly with locks of the module held, when poll would say more than it
+ *	did. It may call poll, nothing else of the file. NULL: nobody waits
  */
 struct file {
 	const struct file_ops *ops;
@@ -96,6 +111,8 @@ struct file {
 	const char *path;
 	void (*gone)(void *arg);
 	void *gone_arg;
+	void (*wake)(void *arg);
+	void *wake_arg;
 };
 
 static inline void file_init(struct file *file, const struct file_ops *ops,
@@ -105,6 +122,8 @@ static inline void file_init(struct file *file, const struct file_ops *ops,
 	file->path = path;
 	file->gone = NULL;
 	file->gone_arg = NULL;
+	file->wake = NULL;
+	file->wake_arg = NULL;
 	atomic_init(&file->refs, 1);
 }
 

@@ -15,6 +15,7 @@
 #include "memory/pin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "base/pause.h"
@@ -28,9 +29,10 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-#define PAGE	4096ul
-#define HUGE_2M (2ul << 20)
-#define HUGE_1G (1ul << 30)
+#define PAGE		4096ul
+#define HUGE_2M		(2ul << 20)
+#define HUGE_1G		(1ul << 30)
+#define BEYOND_ANY_FILE (1l << 50)
 
 static struct pin *list_next(const struct pin *pin)
 {
@@ -172,6 +174,24 @@ static void move_end(struct pin_move *move, const struct pin_shift *shift)
 }
 
 /*
+ * A reservation whose pages cannot be reached even through /proc/self/mem, as
+ * DMA does: a file, where it has long ended. What does not move in stays so.
+ */
+static void *hidden_reserve(size_t len)
+{
+	int fd = sys_open("/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
+	void *space;
+
+	if (fd >= 0) {
+		space = sys_mmap(NULL, len, PROT_NONE, MAP_PRIVATE, fd, BEYOND_ANY_FILE);
+		sys_close(fd);
+		if (!sys_failed(space))
+			return space;
+	}
+	return sys_mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+/*
  * Address space for [first, last] to move to, at the same offset in a huge page
  * so that huge pages move whole. NULL for want of memory.
  */
@@ -184,8 +204,7 @@ static struct pin_hidden *hidden_new(struct rf_owner *owner, uintptr_t first, ui
 	uintptr_t base;
 	char *space;
 
-	space = sys_mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			 0);
+	space = hidden_reserve(total);
 	if (sys_failed(space))
 		return NULL;
 	pthread_mutex_lock(&owner->lock);

@@ -258,8 +258,11 @@ static void the_map_reads_the_same_by_ioctl_and_by_text(void **state)
 
 static void no_memory_no_owner(void **state)
 {
-	alloc_fail_nth(1);
-	assert_null(owner_new_self());
+	for (long nth = 1; nth <= 2; nth++) {
+		alloc_fail_nth(nth);
+		assert_null(owner_new_self());
+		assert_true(alloc_has_failed());
+	}
 	alloc_fail_nth(0);
 	owner_free(NULL);
 }
