@@ -73,14 +73,15 @@ void fork_settle(void)
 static void before_fork(void)
 {
 	fork_settle();
-	fd_fork_prepare();
+	/* In the order of the locks: making a BAR's memory hides its descriptor. */
 	bar_fork_prepare();
+	fd_fork_prepare();
 }
 
 static void after_fork_in_parent(void)
 {
-	bar_fork_parent();
 	fd_fork_parent();
+	bar_fork_parent();
 }
 
 static void after_fork_in_child(void)
