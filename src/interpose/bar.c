@@ -16,8 +16,8 @@
  * lock may wait for views_lock.
  *
  * Locks: views_lock around edits and everything that changes the protection of
- * a view. Taken with none but the descriptor table's held; files are released
- * after it is dropped.
+ * a view. Before the descriptor table's; files are released after it is
+ * dropped.
  */
 #include "interpose/bar.h"
 

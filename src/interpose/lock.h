@@ -4,7 +4,8 @@
  * unmap a BAR, so whoever holds one of these locks has signals blocked: except
  * SIGSEGV and SIGBUS, on which fault-safe copies and traps depend.
  *
- * Order: the descriptor table's, then the views'.
+ * Order: the views', then the descriptor table's (making a BAR's memory hides its
+ * descriptor).
  */
 #ifndef RF_INTERPOSE_LOCK_H
 #define RF_INTERPOSE_LOCK_H
