@@ -143,8 +143,8 @@ static struct ioas_domain *ioas_domain_of_kind(struct rf_ioas *ioas, const struc
 	return d;
 }
 
-static int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
-			   struct ioas_domain **out)
+static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
+			    struct ioas_domain **out)
 {
 	struct iommu_range *ranges;
 	struct ioas_domain *d;
@@ -193,7 +193,7 @@ int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct 
 	pthread_mutex_lock(&ioas->lock);
 	d = ioas_domain_of_kind(ioas, kind);
 	if (!d)
-		ret = ioas_add_domain(ioas, kind, &d);
+		ret = space_add_domain(ioas, kind, &d);
 	if (!ret) {
 		d->users++;
 		*out = d->domain;
