@@ -28,24 +28,31 @@ void log_set_fd(int fd)
 	atomic_store_explicit(&log_fd, fd, memory_order_relaxed);
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static void log_write(const char *fmt, va_list args)
 {
 	static const char prefix[] = "ringfence: ";
 	char line[LOG_LINE_MAX];
 	size_t len = sizeof(prefix) - 1;
+	size_t room = sizeof(line) - len - 1;
+	int ret;
+
+	__builtin_memcpy(line, prefix, len);
+	ret = vsnprintf(line + len, room, fmt, args);
+	if (ret > 0)
+		len += (size_t)ret < room ? (size_t)ret : room - 1;
+	line[len++] = '\n';
+	sys_write(atomic_load_explicit(&log_fd, memory_order_relaxed), line, len);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
 	int saved = errno;
 	va_list args;
-	int ret;
 
 	if ((int)level > atomic_load_explicit(&log_level_max, memory_order_relaxed))
 		return;
-	__builtin_memcpy(line, prefix, len);
 	va_start(args, fmt);
-	ret = vsnprintf(line + len, sizeof(line) - len - 1, fmt, args);
+	log_write(fmt, args);
 	va_end(args);
-	if (ret > 0)
-		len += (size_t)ret < sizeof(line) - len - 1 ? (size_t)ret : sizeof(line) - len - 2;
-	line[len++] = '\n';
-	sys_write(atomic_load_explicit(&log_fd, memory_order_relaxed), line, len);
 	errno = saved;
 }

@@ -453,7 +453,7 @@ int domain_add_gate(struct domain *domain, struct gate *gate)
 			ret = -EEXIST;
 	if (!ret && domain->nr_gates == domain->max_gates) {
 		unsigned max = domain->max_gates ? domain->max_gates * 2 : 4;
-		struct gate **gates = alloc_zeroed(max * sizeof(*gates));
+		struct gate **gates = alloc_zeroed(max * sizeof(struct gate *));
 
 		if (gates) {
 			for (unsigned i = 0; i < domain->nr_gates; i++)
