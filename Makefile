@@ -7,7 +7,7 @@ BUILD ?= build
 FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
 
-.PHONY: all run test unit-test thread-test e2e-test lint bench fuzz install deps clean format
+.PHONY: all run test unit-test thread-test e2e-test lint bench fuzz conformance install deps clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) | scripts/quiet
@@ -70,6 +70,12 @@ bench: all
 fuzz: build-fuzz/build.ninja
 	@ninja -C build-fuzz fuzzers | scripts/quiet
 	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
+
+# Linux's own iommufd self-tests, fetched through apt and run unchanged.
+conformance:
+	@scripts/deps conformance
+	@$(MAKE) --no-print-directory all
+	@scripts/conformance $(BUILD)
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
