@@ -41,7 +41,7 @@ static inline bool fd_is_ours(int fd)
 {
 	extern uint8_t fd_marks[];
 
-	return (unsigned)fd < 65536 && fd_marks[fd];
+	return (unsigned)fd < 65536 && __atomic_load_n(&fd_marks[fd], __ATOMIC_RELAXED);
 }
 
 /* SIGSEGV at an address in a BAR mapping: executed, true. See bar.c. */

@@ -101,7 +101,7 @@ static int table_next(unsigned from, unsigned last)
 {
 	if (last >= FD_MAX)
 		last = FD_MAX - 1;
-	while (from <= last && !fd_marks[from])
+	while (from <= last && !fd_mark((int)from))
 		from++;
 	return from <= last ? (int)from : -1;
 }

@@ -26,7 +26,9 @@ extern uint8_t fd_marks[FD_MAX];
 
 static inline enum fd_mark fd_mark(int fd)
 {
-	return fd_is_ours(fd) ? (enum fd_mark)fd_marks[fd] : 0;
+	return fd >= 0 && fd < FD_MAX ?
+		       (enum fd_mark)__atomic_load_n(&fd_marks[fd], __ATOMIC_RELAXED) :
+		       0;
 }
 
 /**

@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +37,17 @@ static void release(struct file *f)
 }
 
 static const struct file_ops ops = { .release = release };
+
+/* Files that are allocated, and count their end. */
+static atomic_uint owned_released;
+
+static void owned_release(struct file *f)
+{
+	atomic_fetch_add(&owned_released, 1);
+	free(f);
+}
+
+static const struct file_ops owned_ops = { .release = owned_release };
 
 static int setup(void **state)
 {
@@ -294,6 +307,63 @@ static void a_number_closed_behind_our_back_is_forgotten(void **state)
 	assert_int_equal(fd_mark(fd), 0);
 }
 
+#define SHARED 40 /* a number that threads fight for */
+#define STORM  2000
+
+static atomic_bool storm_over;
+static atomic_uint wrong;
+
+static void *storm_of_calls(void *arg)
+{
+	struct open_file *of;
+	int err;
+
+	while (!atomic_load(&storm_over)) {
+		of = fd_get(SHARED, &err);
+		if (!of)
+			continue;
+		if (of->file->ops != &owned_ops)
+			atomic_fetch_add(&wrong, 1);
+		fd_put(of);
+	}
+	return NULL;
+}
+
+static void *storm_of_closes(void *arg)
+{
+	for (int i = 0; i < STORM; i++) {
+		struct file *f = calloc(1, sizeof(*f));
+		int fd;
+
+		file_init(f, &owned_ops, "storm");
+		fd = fd_install(f, O_RDWR);
+		if (fd < 0 || fd_dup_to(fd, SHARED, 0, true) != SHARED || fd_close(fd))
+			atomic_fetch_add(&wrong, 1);
+	}
+	return NULL;
+}
+
+/* Calls that meet a close or a dup2 get the old file or the new one, whole. */
+static void calls_and_closes_may_meet(void **state)
+{
+	pthread_t callers[2], closers[2];
+	unsigned before = atomic_load(&owned_released);
+
+	atomic_store(&storm_over, false);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_create(&callers[i], NULL, storm_of_calls, NULL), 0);
+		assert_int_equal(pthread_create(&closers[i], NULL, storm_of_closes, NULL), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(closers[i], NULL);
+	atomic_store(&storm_over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(callers[i], NULL);
+	fd_close(SHARED);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_int_equal(atomic_load(&owned_released) - before, 2 * STORM);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -313,6 +383,7 @@ int main(void)
 		TEST(an_inherited_number_is_foreign),
 		TEST(a_number_that_arrives_is_known_by_its_socket),
 		TEST(a_number_closed_behind_our_back_is_forgotten),
+		TEST(calls_and_closes_may_meet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
