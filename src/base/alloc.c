@@ -65,6 +65,33 @@ void alloc_free(void *ptr)
 	free(ptr);
 }
 
+/* Each has a header of a cache line that knows its size. */
+#define DIRECT_HEADER 64
+
+void *alloc_direct(size_t size)
+{
+	size_t total = (size + DIRECT_HEADER + 4095) & ~(size_t)4095;
+	char *pages;
+
+	if (alloc_should_fail())
+		return NULL;
+	pages = chunk_map(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sys_failed(pages))
+		return NULL;
+	*(size_t *)pages = total;
+	return pages + DIRECT_HEADER;
+}
+
+void alloc_direct_free(void *ptr)
+{
+	char *pages;
+
+	if (!ptr)
+		return;
+	pages = (char *)ptr - DIRECT_HEADER;
+	chunk_unmap(pages, *(size_t *)pages);
+}
+
 void slab_init(struct slab *slab, size_t size, size_t chunk_size)
 {
 	*slab = (struct slab){ .size = (size + 7) & ~(size_t)7, .chunk_size = chunk_size };

@@ -70,9 +70,13 @@ bool alloc_has_failed(void);
 /* For other allocations of the core: true if this one is to fail. */
 bool alloc_should_fail(void);
 
-/* calloc() and free(), where the program's allocator is fine. */
+/* calloc() and free(), where the program's allocator is fine: without our locks. */
 void *alloc_zeroed(size_t size);
 void alloc_free(void *ptr);
+
+/* The same straight from the kernel, in whole pages; for few things made under locks. */
+void *alloc_direct(size_t size);
+void alloc_direct_free(void *ptr);
 
 static inline void *slab_alloc(struct slab *slab)
 {

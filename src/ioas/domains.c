@@ -88,10 +88,10 @@ static int ranges_common(const struct rf_ioas *ioas, const struct iommu_kind *mo
 	for (struct ioas_domain *d = ioas->domains; d || more; d = d ? d->next : NULL) {
 		const struct iommu_kind *kind = d ? domain_kind(d->domain) : more;
 		unsigned nr_one = iommu_kind_ranges(kind, one);
-		struct iommu_range *next = alloc_zeroed((*nr + nr_one) * sizeof(*next));
+		struct iommu_range *next = alloc_direct((*nr + nr_one) * sizeof(*next));
 
 		if (!next) {
-			alloc_free(ranges);
+			alloc_direct_free(ranges);
 			return -ENOMEM;
 		}
 		if (ranges) {
@@ -100,7 +100,7 @@ static int ranges_common(const struct rf_ioas *ioas, const struct iommu_kind *mo
 			for (*nr = 0; *nr < nr_one; (*nr)++)
 				next[*nr] = one[*nr];
 		}
-		alloc_free(ranges);
+		alloc_direct_free(ranges);
 		ranges = next;
 		if (!d)
 			more = NULL;
@@ -158,7 +158,7 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 	if (!areas_usable(ioas, ranges, nr_ranges))
 		goto free_ranges;
 	ret = -ENOMEM;
-	d = alloc_zeroed(sizeof(*d));
+	d = alloc_direct(sizeof(*d));
 	if (!d)
 		goto free_ranges;
 	ret = domain_new(kind, &d->domain);
@@ -170,7 +170,7 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 
 	d->next = ioas->domains;
 	ioas->domains = d;
-	alloc_free(ioas->ranges);
+	alloc_direct_free(ioas->ranges);
 	ioas->ranges = ranges;
 	ioas->nr_ranges = nr_ranges;
 	*out = d;
@@ -179,9 +179,9 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 free_domain:
 	domain_free(d->domain);
 free_d:
-	alloc_free(d);
+	alloc_direct_free(d);
 free_ranges:
-	alloc_free(ranges);
+	alloc_direct_free(ranges);
 	return ret;
 }
 
@@ -216,10 +216,10 @@ void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain)
 	if (!--d->users) {
 		*link = d->next;
 		domain_free(d->domain);
-		alloc_free(d);
+		alloc_direct_free(d);
 		/* without memory the old, narrower ranges stay until the next change */
 		if (!ranges_common(ioas, NULL, &ranges, &nr_ranges)) {
-			alloc_free(ioas->ranges);
+			alloc_direct_free(ioas->ranges);
 			ioas->ranges = ranges;
 			ioas->nr_ranges = nr_ranges;
 		}

@@ -22,7 +22,7 @@
 
 int ioas_new(struct rf_ioas **out)
 {
-	struct rf_ioas *ioas = alloc_zeroed(sizeof(*ioas));
+	struct rf_ioas *ioas = alloc_direct(sizeof(*ioas));
 
 	if (!ioas)
 		return -ENOMEM;
@@ -49,9 +49,9 @@ void ioas_put(struct rf_ioas *ioas)
 	ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, true, &unmapped);
 	assert(!ioas->domains);
 	slab_destroy(&ioas->slab);
-	alloc_free(ioas->ranges);
+	alloc_direct_free(ioas->ranges);
 	pthread_mutex_destroy(&ioas->lock);
-	alloc_free(ioas);
+	alloc_direct_free(ioas);
 }
 
 /* What can be said of a mapping without looking into the space. */

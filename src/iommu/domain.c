@@ -123,7 +123,7 @@ static inline uint64_t slot_clip(uint64_t iova, unsigned shift, uint64_t last)
 
 int domain_new(const struct iommu_kind *kind, struct domain **out)
 {
-	struct domain *domain = alloc_zeroed(sizeof(*domain));
+	struct domain *domain = alloc_direct(sizeof(*domain));
 
 	if (!domain)
 		return -ENOMEM;
@@ -143,8 +143,8 @@ void domain_free(struct domain *domain)
 	assert(!domain->nr_gates);
 	slab_destroy(&domain->slab);
 	pthread_mutex_destroy(&domain->gates_lock);
-	alloc_free(domain->gates);
-	alloc_free(domain);
+	alloc_direct_free(domain->gates);
+	alloc_direct_free(domain);
 }
 
 const struct iommu_kind *domain_kind(const struct domain *domain)
@@ -453,12 +453,12 @@ int domain_add_gate(struct domain *domain, struct gate *gate)
 			ret = -EEXIST;
 	if (!ret && domain->nr_gates == domain->max_gates) {
 		unsigned max = domain->max_gates ? domain->max_gates * 2 : 4;
-		struct gate **gates = alloc_zeroed(max * sizeof(struct gate *));
+		struct gate **gates = alloc_direct(max * sizeof(struct gate *));
 
 		if (gates) {
 			for (unsigned i = 0; i < domain->nr_gates; i++)
 				gates[i] = domain->gates[i];
-			alloc_free(domain->gates);
+			alloc_direct_free(domain->gates);
 			domain->gates = gates;
 			domain->max_gates = max;
 		} else {

@@ -112,6 +112,26 @@ static void counts_what_is_free(void **state)
 	slab_destroy(&slab);
 }
 
+static void direct_allocations_are_zero_and_of_any_size(void **state)
+{
+	static const size_t sizes[] = { 1, 64, 4032, 4033, 100000 };
+
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned char *p = alloc_direct(sizes[i]);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % 64, 0);
+		for (size_t j = 0; j < sizes[i]; j++)
+			assert_int_equal(p[j], 0);
+		memset(p, 0xff, sizes[i]);
+		alloc_direct_free(p);
+	}
+	alloc_direct_free(NULL);
+	alloc_fail_nth(1);
+	assert_null(alloc_direct(1));
+	alloc_fail_nth(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +140,7 @@ int main(void)
 		cmocka_unit_test(the_chosen_allocation_fails_and_no_other),
 		cmocka_unit_test(reserved_allocations_do_not_fail),
 		cmocka_unit_test(counts_what_is_free),
+		cmocka_unit_test(direct_allocations_are_zero_and_of_any_size),
 	};
 
 	return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);
