@@ -107,14 +107,14 @@ static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags
 
 INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
 {
-	void *to = NULL, *p;
+	void *to, *p;
 	va_list args;
 
-	if (flags & MREMAP_FIXED) {
-		va_start(args, flags);
-		to = va_arg(args, void *);
-		va_end(args);
-	}
+	va_start(args, flags);
+	to = va_arg(args, void *);
+	va_end(args);
+	if (!(flags & MREMAP_FIXED))
+		to = NULL;
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, old_len))
 		return mapped(bar_mremap((uintptr_t)addr, old_len, new_len, flags, (uintptr_t)to));
 	if (pinned() && old_len)

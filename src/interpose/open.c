@@ -37,35 +37,38 @@ static void group_unlock(void *arg)
 	free(lock);
 }
 
-/* 0; -EBUSY when another process (or an open of this one) has it. */
-static int group_lock(unsigned id, struct group_lock **out)
+/* NULL with *@err: -EBUSY when another process (or an open of this one) has it. */
+static struct group_lock *group_lock(unsigned id, int *err)
 {
 	struct group_lock *lock;
 	char path[PATH_MAX];
 	int saved = errno;
-	int ret;
 
-	if (snprintf(path, sizeof(path), "%s/lock/group-%u", engine_session(), id) >= PATH_MAX)
-		return -ENAMETOOLONG;
+	if (snprintf(path, sizeof(path), "%s/lock/group-%u", engine_session(), id) >= PATH_MAX) {
+		*err = -ENAMETOOLONG;
+		return NULL;
+	}
+	*err = -ENOMEM;
 	lock = malloc(sizeof(*lock));
 	if (!lock)
-		return -ENOMEM;
+		return NULL;
 	lock->fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock->fd < 0) {
-		ret = lock->fd;
-		free(lock);
-		return ret;
+		*err = lock->fd;
+		goto free_lock;
 	}
 	if (flock(lock->fd, LOCK_EX | LOCK_NB)) {
-		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		*err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 		errno = saved;
-		sys_close(lock->fd);
-		free(lock);
-		return ret;
+		goto close_lock;
 	}
 	fd_hide(&lock->fd);
-	*out = lock;
-	return 0;
+	return lock;
+close_lock:
+	sys_close(lock->fd);
+free_lock:
+	free(lock);
+	return NULL;
 }
 
 static int group_open(struct rf_machine *machine, unsigned id, struct file **out)
@@ -76,8 +79,8 @@ static int group_open(struct rf_machine *machine, unsigned id, struct file **out
 
 	if (!group)
 		return -ENOENT;
-	ret = group_lock(id, &lock);
-	if (ret)
+	lock = group_lock(id, &ret);
+	if (!lock)
 		return ret;
 	ret = vfio_open_group(group, &machine->vfio, out);
 	if (ret) {
@@ -96,7 +99,7 @@ static bool group_number(const char *path, unsigned *id)
 	unsigned long n;
 	char *end;
 
-	if (strncmp(path, prefix, sizeof(prefix) - 1))
+	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
 		return false;
 	path += sizeof(prefix) - 1;
 	if (path[0] < '0' || path[0] > '9' || (path[0] == '0' && path[1]))
@@ -109,7 +112,7 @@ static bool group_number(const char *path, unsigned *id)
 int device_open(const char *path, int oflags)
 {
 	struct rf_machine *machine = engine_machine();
-	struct file *file;
+	struct file *file = NULL;
 	unsigned id;
 	int ret;
 

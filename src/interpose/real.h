@@ -17,18 +17,16 @@
 /* The next definition of a symbol; if there is none, a line to the log and abort(). */
 void *real_find(const char *name);
 
-#define REAL(fn)                                                              \
-	({                                                                    \
-		static _Atomic(__typeof__(&fn)) real_;                        \
-		__typeof__(&fn) found_ =                                      \
-			atomic_load_explicit(&real_, memory_order_relaxed);   \
-                                                                              \
-		if (__builtin_expect(!found_, 0)) {                           \
-			found_ = (__typeof__(&fn))real_find(#fn);             \
-			atomic_store_explicit(&real_, found_,                 \
-					      memory_order_relaxed);          \
-		}                                                             \
-		found_;                                                       \
+#define REAL(fn)                                                                             \
+	({                                                                                   \
+		static _Atomic(__typeof__(&fn)) real_;                                       \
+		__typeof__(&fn) found_ = atomic_load_explicit(&real_, memory_order_relaxed); \
+                                                                                             \
+		if (__builtin_expect(!found_, 0)) {                                          \
+			found_ = (__typeof__(&fn))real_find(#fn);                            \
+			atomic_store_explicit(&real_, found_, memory_order_relaxed);         \
+		}                                                                            \
+		found_;                                                                      \
 	})
 
 #endif
