@@ -71,25 +71,26 @@ free_lock:
 	return NULL;
 }
 
-static int group_open(struct rf_machine *machine, unsigned id, struct file **out)
+static struct file *group_open(struct rf_machine *machine, unsigned id, int *err)
 {
 	struct rf_group *group = machine_group(machine, id);
 	struct group_lock *lock;
-	int ret;
+	struct file *file;
 
+	*err = -ENOENT;
 	if (!group)
-		return -ENOENT;
-	lock = group_lock(id, &ret);
+		return NULL;
+	lock = group_lock(id, err);
 	if (!lock)
-		return ret;
-	ret = vfio_open_group(group, &machine->vfio, out);
-	if (ret) {
+		return NULL;
+	*err = vfio_open_group(group, &machine->vfio, &file);
+	if (*err) {
 		group_unlock(lock);
-		return ret;
+		return NULL;
 	}
-	(*out)->gone = group_unlock;
-	(*out)->gone_arg = lock;
-	return 0;
+	file->gone = group_unlock;
+	file->gone_arg = lock;
+	return file;
 }
 
 /* "/dev/vfio/17": true with the number. */
@@ -109,23 +110,31 @@ static bool group_number(const char *path, unsigned *id)
 	return !*end && n <= UINT_MAX;
 }
 
+static struct file *device_file(struct rf_machine *machine, const char *path, int *err)
+{
+	struct file *file;
+	unsigned id;
+
+	if (group_number(path, &id))
+		return group_open(machine, id, err);
+	*err = -ENOENT;
+	if (strcmp(path, "/dev/vfio/vfio") != 0)
+		return NULL;
+	*err = vfio_open_container(&machine->vfio, &file);
+	return *err ? NULL : file;
+}
+
 int device_open(const char *path, int oflags)
 {
 	struct rf_machine *machine = engine_machine();
-	struct file *file = NULL;
-	unsigned id;
+	struct file *file;
 	int ret;
 
 	if (!machine)
 		return -ENOENT;
 	fd_sweep();
-	if (!strcmp(path, "/dev/vfio/vfio"))
-		ret = vfio_open_container(&machine->vfio, &file);
-	else if (group_number(path, &id))
-		ret = group_open(machine, id, &file);
-	else
-		return -ENOENT;
-	if (ret)
+	file = device_file(machine, path, &ret);
+	if (!file)
 		return ret;
 	ret = fd_install(file, oflags);
 	if (ret < 0)
