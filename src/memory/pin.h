@@ -121,6 +121,7 @@ bool pin_any(const struct rf_owner *owner);
 enum pin_event {
 	PIN_UNMAP, /* munmap, or MAP_FIXED over it: the range goes away */
 	PIN_DISCARD, /* MADV_DONTNEED, MADV_FREE: private pages are replaced by zeroes */
+	PIN_PROTECT, /* mprotect that takes rights away: see owner_dma_write() for private pages */
 };
 
 /*
@@ -128,7 +129,8 @@ enum pin_event {
  * program asked. Re-aims every holder. After PIN_UNMAP the range is still
  * mapped where it was, but empty (so that no other thread's mmap can be given
  * the place), and munmap or MAP_FIXED finishes it; after PIN_DISCARD private
- * pages are fresh. Returns the pages that were moved. Pages that could not be
+ * pages are fresh; for PIN_PROTECT devices get a view of their own of shared
+ * pages, which DMA could not write by force. Returns the pages that were moved. Pages that could not be
  * kept are counted as lost. After PIN_UNMAP no device reaches that place any
  * more, whatever is mapped there next; only where there was no memory even to
  * begin does it stay as it was.

@@ -229,6 +229,10 @@ static int chunk_move(uintptr_t from, size_t len, uintptr_t to, enum pin_event e
 	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
 	void *ret;
 
+	if (event == PIN_PROTECT) { /* old size 0: a second view of shared pages */
+		ret = sys_mremap((void *)from, 0, len, flags, (void *)to);
+		return sys_failed(ret) ? sys_error(ret) : 0;
+	}
 	ret = sys_mremap((void *)from, len, len, flags | MREMAP_DONTUNMAP, (void *)to);
 	if (!sys_failed(ret))
 		return 0;
@@ -292,27 +296,31 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 	}
 	if (hidden)
 		pin_hidden_put(owner, hidden);
-	stats_add(&stats()->pins_moved, pages);
-	stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
+	if (event != PIN_PROTECT) {
+		stats_add(&stats()->pins_moved, pages);
+		stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
+	}
 	return pages;
 }
 
-/* The same for MADV_DONTNEED: only private pages are lost by it. */
-static uint64_t keep_private(struct rf_owner *owner, uintptr_t first, uintptr_t last)
+/* The same of only those mappings in the range that the event hurts. */
+static uint64_t keep_some(struct rf_owner *owner, uintptr_t first, uintptr_t last,
+			  enum pin_event event)
 {
+	const bool shared = event == PIN_PROTECT;
 	struct vma_walk walk;
 	uint64_t pages = 0;
 	struct vma vma;
 
 	if (vma_walk_begin(&walk))
-		return keep_run(owner, first, last, PIN_DISCARD);
+		return keep_run(owner, first, last, event);
 	while (!vma_walk_find(&walk, first, &vma) && vma.first <= last) {
 		uintptr_t end = vma.last < last ? vma.last : last;
 
 		if (vma.first > first)
 			first = vma.first;
-		if (!vma.shared)
-			pages += keep_run(owner, first, end, PIN_DISCARD);
+		if (vma.shared == shared)
+			pages += keep_run(owner, first, end, event);
 		if (end == last)
 			break;
 		first = end + 1;
@@ -355,8 +363,8 @@ uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin
 		return 0;
 	pthread_mutex_lock(&owner->moving);
 	while (pinned_run(owner, &first, &last)) {
-		pages += event == PIN_DISCARD ? keep_private(owner, first, last) :
-						keep_run(owner, first, last, event);
+		pages += event == PIN_UNMAP ? keep_run(owner, first, last, event) :
+					      keep_some(owner, first, last, event);
 		if (last == end)
 			break;
 		first = last + 1;

@@ -287,6 +287,29 @@ static void mprotect_does_not_stop_the_device(void **state)
 	munmap(p, 2 * PAGE);
 }
 
+static void a_device_still_writes_to_shared_pages_protected_later(void **state)
+{
+	uint64_t moved = stats()->pins_moved;
+	char *p = pages(3);
+
+	take_faults();
+	assert_true(mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	p[PAGE] = 'S';
+	assert_int_equal(map_at(0, p, 3 * PAGE), 0);
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, 3 * PAGE, PIN_PROTECT), 1);
+	assert_int_equal(mprotect(p, 3 * PAGE, PROT_READ), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(dma_byte(i * PAGE), i == 1 ? 'S' : 'a' + i);
+		assert_int_equal(dma_store(i * PAGE, 'w'), 0);
+		assert_int_equal(p[i * PAGE], 'w');
+	}
+	assert_int_equal(stats()->pins_moved, moved);
+	assert_int_equal(munmap_kept(p, 3 * PAGE), 2);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(dma_byte(i * PAGE), 'w');
+}
+
 static void the_programs_mremap_takes_the_device_along(void **state)
 {
 	char *p = pages(4);
@@ -363,6 +386,7 @@ int main(void)
 		TEST(huge_pages_move_whole),
 		TEST(several_kinds_of_memory_in_one_mapping),
 		TEST(mprotect_does_not_stop_the_device),
+		TEST(a_device_still_writes_to_shared_pages_protected_later),
 		TEST(the_programs_mremap_takes_the_device_along),
 		TEST(without_memory_the_device_keeps_the_rest),
 		TEST(many_small_mappings_of_one_buffer_all_move),
