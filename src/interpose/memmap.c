@@ -16,6 +16,7 @@
 #include "interpose/bar.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
+#include "interpose/hugepages.h"
 #include "interpose/internal.h"
 #include "interpose/lock.h"
 #include "interpose/real.h"
@@ -55,6 +56,7 @@ static void *mapped(void *p)
 INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+	void *p;
 
 	if (unlikely(over) && pinned())
 		keep(addr, len, PIN_UNMAP);
@@ -62,7 +64,11 @@ INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t
 		return mapped(bar_mmap(addr, len, prot, flags, fd, off));
 	if (unlikely(over) && bar_any() && bar_touches((uintptr_t)addr, len))
 		return mapped(bar_mmap_over(addr, len, prot, flags, fd, off));
-	return mapped(sys_mmap(addr, len, prot, flags, fd, off));
+	p = sys_mmap(addr, len, prot, flags, fd, off);
+	if (unlikely(flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS) && sys_failed(p) &&
+	    sys_error(p) == -ENOMEM)
+		p = hugepages_mmap(addr, len, prot, flags);
+	return mapped(p);
 }
 
 INTERPOSED void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t off)

@@ -68,6 +68,7 @@ struct description {
 	bool irq_remapping;
 	bool unsafe_interrupts;
 	bool hide_mmap;
+	bool emulate_huge_pages;
 	enum memlock memlock;
 	uint64_t memlock_bytes;
 	uint32_t entry_limit;

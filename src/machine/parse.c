@@ -34,7 +34,8 @@ struct reader {
 
 static const char *const machine_keys[] = {
 	"iommu",   "interrupt-remapping", "unsafe-interrupts", "hide-mmap",
-	"memlock", "dma-entry-limit",	  "devices",	       NULL,
+	"memlock", "dma-entry-limit",	  "devices",	       "emulate-huge-pages",
+	NULL,
 };
 static const char *const device_keys[] = { "model", "address",	"group",      "driver",
 					   "bars",  "irq-line", "properties", NULL };
@@ -368,6 +369,8 @@ static int read_machine_key(struct reader *r, struct spot spot, const char *key,
 		return read_bool(r, spot, key, value, &desc->unsafe_interrupts);
 	if (!strcmp(key, "hide-mmap"))
 		return read_bool(r, spot, key, value, &desc->hide_mmap);
+	if (!strcmp(key, "emulate-huge-pages"))
+		return read_bool(r, spot, key, value, &desc->emulate_huge_pages);
 	if (!strcmp(key, "memlock"))
 		return read_memlock(r, spot, value);
 	if (!strcmp(key, "devices"))

@@ -61,6 +61,8 @@ static int session_fill(const struct rf_machine *machine, int fd, char **error)
 		layout_enter(&layout, "stats");
 		layout_enter(&layout, ".");
 		layout_file(&layout, 0600, "machine.json", "%s\n", json);
+		if (machine->desc->emulate_huge_pages)
+			layout_file(&layout, 0600, SESSION_HUGE_PAGES, "%s", "");
 		layout_file(&layout, 0600, MARKER, "%s", MARKER_TEXT);
 		ret = layout_end(&layout, error);
 	}

@@ -8,13 +8,15 @@
  *	sys/ dev/	the view (view_build())
  *	lock/group-N	flock'ed exclusively while group N is open
  *	stats/PID.N	one struct stats a process
+ *	huge-pages	there when programs get ordinary pages for huge ones
  */
 #ifndef RF_MACHINE_SESSION_H
 #define RF_MACHINE_SESSION_H
 
 #include "base/stats.h"
 
-#define SESSION_ENV "RINGFENCE_SESSION"
+#define SESSION_ENV	   "RINGFENCE_SESSION"
+#define SESSION_HUGE_PAGES "huge-pages"
 
 struct rf_machine;
 

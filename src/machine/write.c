@@ -104,6 +104,7 @@ char *description_write(const struct description *desc)
 	    put(root, "interrupt-remapping", json_boolean(desc->irq_remapping)) &&
 	    put(root, "unsafe-interrupts", json_boolean(desc->unsafe_interrupts)) &&
 	    put(root, "hide-mmap", json_boolean(desc->hide_mmap)) &&
+	    put(root, "emulate-huge-pages", json_boolean(desc->emulate_huge_pages)) &&
 	    put(root, "memlock", write_memlock(desc)) &&
 	    put(root, "dma-entry-limit", json_integer(desc->entry_limit)) &&
 	    put(root, "devices", write_devices(desc)))

@@ -93,12 +93,13 @@ static void options_are_read(void **state)
 	struct rf_machine *machine =
 		machine_of("{ \"iommu\": { \"kind\": \"x86-39\" }, \"interrupt-remapping\": false,"
 			   " \"unsafe-interrupts\": true, \"hide-mmap\": true, \"memlock\": 8192,"
-			   " \"dma-entry-limit\": \"0x10\" }");
+			   " \"dma-entry-limit\": \"0x10\", \"emulate-huge-pages\": true }");
 
 	assert_int_equal(machine->iommu->aperture.last, (1ull << 39) - 1);
 	assert_false(machine->iommu->irq_remapping);
 	assert_true(machine->vfio.unsafe_interrupts);
 	assert_true(machine->vfio.hide_mmap);
+	assert_true(machine->desc->emulate_huge_pages);
 	assert_int_equal(machine->vfio.memlock, 8192);
 	assert_int_equal(machine->vfio.entry_limit, 16);
 	assert_null(machine->devices);
@@ -112,6 +113,7 @@ static void no_description_is_the_default_machine(void **state)
 	assert_int_equal(machine->iommu->aperture.last, (1ull << 48) - 1);
 	assert_true(machine->iommu->irq_remapping);
 	assert_false(machine->vfio.unsafe_interrupts);
+	assert_false(machine->desc->emulate_huge_pages);
 	assert_int_equal(machine->vfio.entry_limit, 65535);
 	assert_int_equal(machine->vfio.memlock, UINT64_MAX);
 	rf_machine_free(machine);
