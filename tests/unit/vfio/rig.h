@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "../faults.h"
 #include "bus/device.h"
 #include "group/group.h"
 #include "memory/fault.h"
@@ -157,6 +158,7 @@ static inline long rig_ioctl_number(struct rig *rig, int fd, unsigned long cmd, 
 {
 	struct file *file = rig_file(rig, fd);
 
+	take_faults();
 	return file ? file->ops->ioctl(file, &rig->caller, cmd, arg) : -EBADF;
 }
 
@@ -169,6 +171,7 @@ static inline ssize_t rig_pread(struct rig *rig, int fd, void *buf, size_t len, 
 {
 	struct file *file = rig_file(rig, fd);
 
+	take_faults();
 	return file->ops->pread ? file->ops->pread(file, &rig->caller, buf, len, off) : -EINVAL;
 }
 
@@ -176,6 +179,7 @@ static inline ssize_t rig_pwrite(struct rig *rig, int fd, const void *buf, size_
 {
 	struct file *file = rig_file(rig, fd);
 
+	take_faults();
 	return file->ops->pwrite ? file->ops->pwrite(file, &rig->caller, buf, len, off) : -EINVAL;
 }
 
