@@ -13,6 +13,9 @@
  * MSI has no mask bits here: what is raised while it is disabled is lost,
  * unless the device has MSI-X too, where it is then pending.
  *
+ * A message is a write to memory by the device, so it needs COMMAND.MASTER as
+ * any DMA does: without it the message is lost, and the driver's author is told.
+ *
  * INTx. The model's level is shown in STATUS at all times; it reaches the sink
  * only while neither MSI nor MSI-X is enabled and COMMAND does not disable it.
  *
@@ -21,6 +24,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/stats.h"
 #include "bus/internal.h"
 
 struct irq_state {
@@ -85,6 +89,14 @@ static bool msix_pending(const struct rf_device *dev, unsigned vector)
 
 static void irq_signal(struct rf_device *dev, enum irq_index index, unsigned vector)
 {
+	if (index != IRQ_INTX && !(config_byte(dev, CFG_COMMAND) & COMMAND_MASTER)) {
+		stats_add(&stats()->faults, 1);
+		device_complain(dev,
+				"interrupt on vector %u: bus mastering is off "
+				"(COMMAND.MASTER=0); lost",
+				vector);
+		return;
+	}
 	if (dev->sink)
 		dev->sink->signal(dev->sink, index, vector);
 }

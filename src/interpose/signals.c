@@ -202,6 +202,7 @@ void signals_install(void)
 
 	if (signals_on() || atomic_flag_test_and_set(&signals.installing))
 		return;
+	fault_installed_elsewhere();
 	signals.action = REAL(sigaction);
 	signals.raise = REAL(raise);
 	for (unsigned i = 0; i < 2; i++) {

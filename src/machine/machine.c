@@ -23,6 +23,7 @@
 #include "machine/description.h"
 #include "machine/fail.h"
 #include "machine/firmware.h"
+#include "memory/fault.h"
 #include "memory/owner.h"
 
 #define CFG_INTERRUPT_LINE 0x3c
@@ -194,6 +195,9 @@ int rf_machine_new(const char *json, const char *name, struct rf_machine **machi
 
 	if (error)
 		*error = NULL;
+	ret = fault_install();
+	if (ret)
+		return ret;
 	ret = description_new(json, name, &desc, error);
 	return ret ? ret : machine_build(desc, machine, error);
 }

@@ -143,3 +143,10 @@ out:
 	pthread_mutex_unlock(&install_lock);
 	return ret;
 }
+
+void fault_installed_elsewhere(void)
+{
+	pthread_mutex_lock(&install_lock);
+	installed = true;
+	pthread_mutex_unlock(&install_lock);
+}

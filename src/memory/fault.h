@@ -34,4 +34,7 @@ bool fault_fixup(ucontext_t *uc);
  */
 int fault_install(void);
 
+/* The caller handles both signals itself, with fault_fixup(): fault_install() does nothing. */
+void fault_installed_elsewhere(void);
+
 #endif

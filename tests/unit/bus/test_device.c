@@ -138,6 +138,7 @@ static void the_lock_keeps_others_out_and_lets_its_holder_in(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, hold, dev), 0);
 	rf_irq_raise(dev, 2); /* masked */
 	device_reset(dev);
+	config_write(dev, 0x04, 0x0004, 2); /* COMMAND.MASTER */
 	irq_mask_vector(dev, 1, false);
 	irq_enable(dev, IRQ_MSIX);
 	assert_int_equal(rec.count, 0);

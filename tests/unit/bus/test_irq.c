@@ -31,6 +31,7 @@ static struct recorder rec;
 static int setup(void **state)
 {
 	dev = fixture_device(&model);
+	config_write(dev, 0x04, 0x0004, 2); /* COMMAND.MASTER */
 	recorder_init(&rec);
 	assert_null(irq_set_sink(dev, &rec.sink));
 	return 0;
@@ -46,6 +47,19 @@ static int teardown(void **state)
 static uint64_t pba(unsigned word)
 {
 	return bar_read(dev, 0, PBA + 8 * word, 8);
+}
+
+static void messages_need_bus_mastering(void **state)
+{
+	irq_enable(dev, IRQ_MSIX);
+	irq_mask_vector(dev, 1, false);
+	config_write(dev, 0x04, 0, 2);
+	assert_int_equal(rf_irq_raise(dev, 1), 0);
+	assert_int_equal(rec.count, 0);
+	config_write(dev, 0x04, 0x0004, 2);
+	assert_int_equal(rec.count, 0); /* lost, not late */
+	assert_int_equal(rf_irq_raise(dev, 1), 0);
+	assert_int_equal(rec.count, 1);
 }
 
 static void unmasked_vectors_fire_at_once(void **state)
@@ -239,6 +253,7 @@ static void embedders_get_eventfds(void **state)
 	struct rf_device *own = fixture_device(&model);
 	int a = eventfd(0, EFD_NONBLOCK), b = eventfd(0, EFD_NONBLOCK);
 
+	config_write(own, 0x04, 0x0004, 2); /* COMMAND.MASTER */
 	rf_irq_raise(own, 7);
 	assert_int_equal(rf_device_set_irq(own, 7, a), 0);
 	assert_int_equal(rf_irq_mode(own), RF_IRQ_MSIX);
@@ -272,6 +287,7 @@ static void embedders_get_eventfds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(messages_need_bus_mastering),
 		CASE(unmasked_vectors_fire_at_once),
 		CASE(masked_vectors_pend_and_fire_once_at_unmask),
 		CASE(vectors_raised_before_enable_fire_then),
