@@ -127,20 +127,25 @@ static int group_match(const struct rf_device *dev, const char *name)
 	return name[len + strspn(name + len, " ")] ? -EINVAL : 1;
 }
 
+/* A device that is bound to another driver, or to none, is not vfio's to give. */
+static bool group_owns(const struct rf_device *dev)
+{
+	return dev->host_driver && !strcmp(dev->host_driver, "vfio-pci");
+}
+
 static struct rf_device *group_find(const struct group_file *gf, const char *name, int *err)
 {
 	*err = -ENODEV;
 	for (unsigned i = 0; i < gf->group->nr_devices; i++) {
 		struct rf_device *dev = gf->group->devices[i];
-		int match = group_match(dev, name);
+		int match = group_owns(dev) ? group_match(dev, name) : 0;
 
-		/* a device under another driver is not vfio's to give */
-		if (match && dev->host_driver && strcmp(dev->host_driver, "vfio-pci"))
-			continue;
-		if (match < 0)
+		if (match > 0)
+			return dev;
+		if (match < 0) {
 			*err = match;
-		if (match)
-			return match > 0 ? dev : NULL;
+			break;
+		}
 	}
 	return NULL;
 }
@@ -214,8 +219,11 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 {
 	struct group_file *gf;
 	void *nobody = NULL;
+	unsigned owned = 0;
 
-	if (!group->nr_devices)
+	for (unsigned i = 0; i < group->nr_devices; i++)
+		owned += group_owns(group->devices[i]);
+	if (!owned)
 		return -ENODEV;
 	gf = calloc(1, sizeof(*gf));
 	if (!gf)

@@ -42,10 +42,10 @@ int vfio_open_container(const struct vfio_options *options, struct file **out);
 
 /*
  * open("/dev/vfio/N"): -EBUSY while open (by a descriptor of the group or of one
- * of its devices), -ENODEV when the group has no device; -ENOMEM. What else
- * stands in the way of assignment is told later, where Linux does: -EPERM by
- * SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt remapping).
- * Exclusive opens across processes are the caller's business.
+ * of its devices), -ENODEV when none of its devices is bound to vfio-pci;
+ * -ENOMEM. What else stands in the way of assignment is told later, where Linux
+ * does: -EPERM by SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt
+ * remapping). Exclusive opens across processes are the caller's business.
  */
 int vfio_open_group(struct rf_group *group, const struct vfio_options *options, struct file **out);
 

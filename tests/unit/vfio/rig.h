@@ -92,6 +92,8 @@ static inline void rig_init(struct rig *rig)
 	};
 }
 
+static char rig_driver[] = "vfio-pci";
+
 /* Devices are added in the order of their addresses; each is group 1, 2, ... alone. */
 static inline struct rf_device *rig_add(struct rig *rig, const struct rf_pci_model *model,
 					const char *address, const struct iommu_kind *kind,
@@ -105,6 +107,7 @@ static inline struct rf_device *rig_add(struct rig *rig, const struct rf_pci_mod
 	if (device_new(model, &at, values, &dev, &error))
 		fail_msg("%s: %s", address, error);
 	dev->iommu = kind;
+	dev->host_driver = rig_driver;
 	assert_int_equal(group_new(rig->nr + 1, &rig->groups[rig->nr]), 0);
 	assert_int_equal(group_add_device(rig->groups[rig->nr], dev), 0);
 	while (*end)

@@ -123,7 +123,7 @@ static void group_in_use_by_the_host_is_refused(void **state)
 	rig->devices[0]->host_driver = driver;
 	assert_int_equal(group_flags(rig, g), 0);
 	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), -EPERM);
-	rig->devices[0]->host_driver = NULL;
+	rig->devices[0]->host_driver = rig_driver;
 	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
 	assert_int_equal(group_flags(rig, g),
 			 VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
@@ -225,6 +225,20 @@ static void empty_group_has_nothing_to_open(void **state)
 	group_free(empty);
 }
 
+static void only_vfio_pci_devices_are_given(void **state)
+{
+	struct rig *rig = *state;
+	int c, g;
+
+	rig_attach(rig, 1, VFIO_TYPE1v2_IOMMU, &c, &g);
+	rig->devices[0]->host_driver = NULL;
+	assert_int_equal(rig_device(rig, g, 1), -ENODEV);
+	rig_close(rig, g);
+	assert_int_equal(rig_open_group(rig, 1), -ENODEV);
+	rig->devices[0]->host_driver = rig_driver;
+	assert_true(rig_open_group(rig, 1) >= 0);
+}
+
 static void group_path_has_its_number(void **state)
 {
 	struct rig *rig = *state;
@@ -257,6 +271,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(device_names_are_read_like_strings, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(empty_group_has_nothing_to_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_vfio_pci_devices_are_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(group_path_has_its_number, setup, teardown),
 	};
 
