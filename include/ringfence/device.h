@@ -24,7 +24,7 @@
 #include <ringfence/types.h>
 
 #define RF_MODEL_ABI 1u
-#define RF_PCI_BARS 6u
+#define RF_PCI_BARS  6u
 
 /* What a page of a BAR is; struct rf_bar_area. */
 enum rf_area_kind {
@@ -59,9 +59,9 @@ struct rf_bar_area {
 	enum rf_area_kind kind;
 };
 
-#define RF_BAR_64 (1u << 0)	  /* a 64-bit BAR; takes the next slot too */
+#define RF_BAR_64	(1u << 0) /* a 64-bit BAR; takes the next slot too */
 #define RF_BAR_PREFETCH (1u << 1) /* prefetchable */
-#define RF_BAR_AREAS 8u
+#define RF_BAR_AREAS	8u
 
 /**
  * struct rf_bar - one memory BAR
@@ -78,10 +78,9 @@ struct rf_bar_area {
 struct rf_bar {
 	uint64_t size;
 	uint32_t flags;
-	uint64_t (*read)(struct rf_device *dev, unsigned bar, uint64_t off,
-			 unsigned size);
-	void (*write)(struct rf_device *dev, unsigned bar, uint64_t off,
-		      uint64_t val, unsigned size);
+	uint64_t (*read)(struct rf_device *dev, unsigned bar, uint64_t off, unsigned size);
+	void (*write)(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val,
+		      unsigned size);
 	struct rf_bar_area areas[RF_BAR_AREAS];
 };
 
@@ -107,9 +106,9 @@ struct rf_prop {
 	const char *help;
 };
 
-#define RF_PCI_CAP_PM (1u << 0)	  /* power management */
+#define RF_PCI_CAP_PM	(1u << 0) /* power management */
 #define RF_PCI_CAP_PCIE (1u << 1) /* PCI Express endpoint; config space of 4096 bytes */
-#define RF_PCI_CAP_FLR (1u << 2)  /* function level reset; needs RF_PCI_CAP_PCIE */
+#define RF_PCI_CAP_FLR	(1u << 2) /* function level reset; needs RF_PCI_CAP_PCIE */
 
 /**
  * struct rf_pci_model - a PCI device model
@@ -183,9 +182,9 @@ struct rf_pci_model {
 #define RF_MODEL_SYMBOL "rf_pci_model_entry"
 #define RF_PCI_MODEL(model_name, ...)                                         \
 	RF_API extern const struct rf_pci_model rf_pci_model_entry;           \
-	const struct rf_pci_model rf_pci_model_entry = {                      \
-		.abi = RF_MODEL_ABI, .name = #model_name, __VA_ARGS__         \
-	}
+	const struct rf_pci_model rf_pci_model_entry = { .abi = RF_MODEL_ABI, \
+							 .name = #model_name, \
+							 __VA_ARGS__ }
 
 /**
  * rf_device_data() - the model's private data
@@ -253,8 +252,7 @@ RF_API void *rf_bar_mem(const struct rf_device *dev, unsigned bar);
 RF_API int rf_dma_read(struct rf_device *dev, uint64_t iova, void *buf, size_t len);
 
 /** rf_dma_write() - write to the driver's memory; as rf_dma_read() */
-RF_API int rf_dma_write(struct rf_device *dev, uint64_t iova, const void *buf,
-			size_t len);
+RF_API int rf_dma_write(struct rf_device *dev, uint64_t iova, const void *buf, size_t len);
 
 enum rf_irq_mode { RF_IRQ_INTX, RF_IRQ_MSI, RF_IRQ_MSIX };
 

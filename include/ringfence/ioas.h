@@ -34,8 +34,7 @@ RF_API struct rf_owner *rf_owner_self(struct rf_machine *machine);
  *
  * Return: 0; -EINVAL for unknown flags; -ENOMEM.
  */
-RF_API int rf_ioas_new(struct rf_machine *machine, uint32_t flags,
-		       struct rf_ioas **ioas);
+RF_API int rf_ioas_new(struct rf_machine *machine, uint32_t flags, struct rf_ioas **ioas);
 
 /**
  * rf_ioas_free() - drop the caller's reference
@@ -60,9 +59,8 @@ RF_API void rf_ioas_free(struct rf_ioas *ioas);
  * is mapped already; -EFAULT when the memory is not there or lacks the right;
  * -ENOSPC when no hole is large enough; -ENOMEM.
  */
-RF_API int rf_ioas_map(struct rf_ioas *ioas, struct rf_owner *owner, void *addr,
-		       uint64_t length, uint32_t prot, uint32_t flags,
-		       uint64_t *iova);
+RF_API int rf_ioas_map(struct rf_ioas *ioas, struct rf_owner *owner, void *addr, uint64_t length,
+		       uint32_t prot, uint32_t flags, uint64_t *iova);
 
 /**
  * rf_ioas_unmap() - end mappings
@@ -77,8 +75,8 @@ RF_API int rf_ioas_map(struct rf_ioas *ioas, struct rf_owner *owner, void *addr,
  * Return: 0; -EINVAL for a wrapping range or unknown flags; -ENOENT where
  * nothing is mapped or a mapping would be split.
  */
-RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length,
-			 uint32_t flags, uint64_t *unmapped);
+RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t flags,
+			 uint64_t *unmapped);
 
 /**
  * rf_ioas_translate() - where one IOVA leads
@@ -93,7 +91,7 @@ RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length,
  * Return: 0; -EFAULT for no such mapping or a right it lacks; -ENODEV when no
  * device is attached.
  */
-RF_API int rf_ioas_translate(struct rf_ioas *ioas, uint64_t iova, uint32_t prot,
-			     uintptr_t *addr, uint64_t *length);
+RF_API int rf_ioas_translate(struct rf_ioas *ioas, uint64_t iova, uint32_t prot, uintptr_t *addr,
+			     uint64_t *length);
 
 #endif

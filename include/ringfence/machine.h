@@ -18,8 +18,8 @@
  * Return: 0; -EINVAL for a bad description; what a model's init returned;
  * -ENOMEM.
  */
-RF_API int rf_machine_new(const char *json, const char *name,
-			  struct rf_machine **machine, char **error);
+RF_API int rf_machine_new(const char *json, const char *name, struct rf_machine **machine,
+			  char **error);
 
 /** rf_machine_free() - take it down; no address space may be in use. Never fails */
 RF_API void rf_machine_free(struct rf_machine *machine);
@@ -37,8 +37,7 @@ RF_API int rf_machine_add_device(struct rf_machine *machine, const char *spec,
 				 struct rf_device **dev, char **error);
 
 /** rf_machine_find() - the device at "0000:01:00.0" (or "01:00.0"), or NULL */
-RF_API struct rf_device *rf_machine_find(struct rf_machine *machine,
-					 const char *address);
+RF_API struct rf_device *rf_machine_find(struct rf_machine *machine, const char *address);
 
 /*
  * Driving a device without a process in front of it, as a VMM does with an
@@ -46,17 +45,16 @@ RF_API struct rf_device *rf_machine_find(struct rf_machine *machine,
  */
 
 /** rf_device_config_read() - 1, 2 or 4 aligned bytes; all ones beyond its end */
-RF_API uint32_t rf_device_config_read(struct rf_device *dev, unsigned off,
-				      unsigned size);
+RF_API uint32_t rf_device_config_read(struct rf_device *dev, unsigned off, unsigned size);
 /** rf_device_config_write() - 1, 2 or 4 aligned bytes */
-RF_API void rf_device_config_write(struct rf_device *dev, unsigned off,
-				   uint32_t val, unsigned size);
+RF_API void rf_device_config_write(struct rf_device *dev, unsigned off, uint32_t val,
+				   unsigned size);
 /** rf_device_mmio_read() - 1, 2, 4 or 8 aligned bytes of a BAR; all ones when COMMAND.MEMORY is 0 */
-RF_API uint64_t rf_device_mmio_read(struct rf_device *dev, unsigned bar,
-				    uint64_t off, unsigned size);
+RF_API uint64_t rf_device_mmio_read(struct rf_device *dev, unsigned bar, uint64_t off,
+				    unsigned size);
 /** rf_device_mmio_write() - 1, 2, 4 or 8 aligned bytes of a BAR */
-RF_API void rf_device_mmio_write(struct rf_device *dev, unsigned bar,
-				 uint64_t off, uint64_t val, unsigned size);
+RF_API void rf_device_mmio_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val,
+				 unsigned size);
 /** rf_device_reset() - what a function level reset does */
 RF_API void rf_device_reset(struct rf_device *dev);
 

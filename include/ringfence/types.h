@@ -27,7 +27,7 @@ struct rf_ioas;
 struct rf_owner;
 
 /* Access rights of a mapping, seen from the device. */
-#define RF_READ (1u << 0)  /* the device may read memory */
+#define RF_READ	 (1u << 0) /* the device may read memory */
 #define RF_WRITE (1u << 1) /* the device may write memory */
 
 #endif

@@ -79,14 +79,14 @@ struct file_mapping {
  * always ready.
  */
 struct file_ops {
-	long (*ioctl)(struct file *file, struct file_caller *caller,
-		      unsigned long cmd, unsigned long arg);
-	ssize_t (*pread)(struct file *file, struct file_caller *caller,
-			 void *buf, size_t len, uint64_t off);
-	ssize_t (*pwrite)(struct file *file, struct file_caller *caller,
-			  const void *buf, size_t len, uint64_t off);
-	int (*mmap)(struct file *file, uint64_t off, uint64_t len, int prot,
-		    int flags, struct file_mapping *out);
+	long (*ioctl)(struct file *file, struct file_caller *caller, unsigned long cmd,
+		      unsigned long arg);
+	ssize_t (*pread)(struct file *file, struct file_caller *caller, void *buf, size_t len,
+			 uint64_t off);
+	ssize_t (*pwrite)(struct file *file, struct file_caller *caller, const void *buf,
+			  size_t len, uint64_t off);
+	int (*mmap)(struct file *file, uint64_t off, uint64_t len, int prot, int flags,
+		    struct file_mapping *out);
 	short (*poll)(struct file *file);
 	void (*release)(struct file *file);
 	bool stream;
@@ -115,8 +115,7 @@ struct file {
 	void *wake_arg;
 };
 
-static inline void file_init(struct file *file, const struct file_ops *ops,
-			     const char *path)
+static inline void file_init(struct file *file, const struct file_ops *ops, const char *path)
 {
 	file->ops = ops;
 	file->path = path;

@@ -34,8 +34,8 @@ int sys_mprotect(void *addr, size_t len, int prot)
 
 void *sys_mremap(void *old, size_t old_len, size_t new_len, int flags, void *addr)
 {
-	return (void *)call6(SYS_mremap, (long)old, (long)old_len, (long)new_len,
-			     flags, (long)addr, 0);
+	return (void *)call6(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)addr,
+			     0);
 }
 
 int sys_open(const char *path, int flags, int mode)

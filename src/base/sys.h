@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off); /* IS_ERR style: see sys_failed() */
+void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd,
+	       off_t off); /* IS_ERR style: see sys_failed() */
 int sys_munmap(void *addr, size_t len);
 int sys_mprotect(void *addr, size_t len, int prot);
 void *sys_mremap(void *old, size_t old_len, size_t new_len, int flags, void *addr);
