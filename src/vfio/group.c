@@ -118,7 +118,7 @@ static int group_match(const struct rf_device *dev, const char *name)
 {
 	size_t len = strlen(dev->name);
 
-	if (strncmp(dev->name, name, len))
+	if (strncmp(dev->name, name, len) != 0)
 		return 0;
 	if (!name[len])
 		return 1;
@@ -130,7 +130,7 @@ static int group_match(const struct rf_device *dev, const char *name)
 /* A device that is bound to another driver, or to none, is not vfio's to give. */
 static bool group_owns(const struct rf_device *dev)
 {
-	return dev->host_driver && !strcmp(dev->host_driver, "vfio-pci");
+	return dev->host_driver && strcmp(dev->host_driver, "vfio-pci") == 0;
 }
 
 static struct rf_device *group_find(const struct group_file *gf, const char *name, int *err)

@@ -77,8 +77,10 @@ static void config_save(struct rf_device *dev, struct saved_config *saved)
 {
 	unsigned pcie = dev->cap_pcie, length = pcie_length(dev);
 
-	saved->command = (uint16_t)config_read(dev, PCI_COMMAND, 2);
-	saved->cache_line = (uint8_t)config_read(dev, PCI_CACHE_LINE, 1);
+	*saved = (struct saved_config){
+		.command = (uint16_t)config_read(dev, PCI_COMMAND, 2),
+		.cache_line = (uint8_t)config_read(dev, PCI_CACHE_LINE, 1),
+	};
 	if (length)
 		saved->pcie_devctl = (uint16_t)config_read(dev, pcie + PCIE_DEVCTL, 2);
 	if (length)
@@ -260,7 +262,7 @@ int reset_hot_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 		return -ENODEV;
 	if (hdr.count > reset_count(v))
 		return -EINVAL;
-	files = calloc(hdr.count, sizeof(*files));
+	files = calloc(hdr.count, sizeof(struct file *));
 	if (!files)
 		return -ENOMEM;
 

@@ -98,8 +98,11 @@ static void *watcher_run(void *arg)
 	struct watcher_poll p = { 0 };
 
 	while (watcher_collect(w, &p)) {
-		/* nothing to wait with: look again a little later */
-		if (sys_poll(p.fds, p.nr, p.nr ? -1 : 10) <= 0)
+		if (!p.nr) {
+			sys_poll(NULL, 0, 10); /* nothing to wait with: look again a little later */
+			continue;
+		}
+		if (sys_poll(p.fds, p.nr, -1) <= 0)
 			continue;
 		if (p.fds[0].revents)
 			eventfd_drain(&w->wake);
