@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * PCI addresses as text. Only the two forms that sysfs and users write are
- * taken, digit for digit: "0000:01:00.0", and the same without its domain.
+ * PCI addresses as text. Only the forms that sysfs and users write are taken,
+ * digit for digit: "0000:01:00.0", the same without its domain, and domains of
+ * more than four digits, which start with none that is 0.
  */
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "bus/device.h"
+
+#define DOMAIN_DIGITS 4u
+#define DOMAIN_MOST   8u
 
 /* @digits hexadecimal digits at *text, not above @max; steps over them. */
 static bool address_field(const char **text, unsigned digits, unsigned max, unsigned *out)
@@ -45,17 +50,28 @@ static bool address_rest(const char *text, unsigned *bus, unsigned *slot, unsign
 	       address_field(&text, 1, 7, function) && *text == '\0';
 }
 
+static bool address_domain(const char **text, unsigned *domain)
+{
+	unsigned digits = DOMAIN_DIGITS;
+
+	while (digits <= DOMAIN_MOST && (*text)[digits] && (*text)[digits] != ':')
+		digits++;
+	if (digits > DOMAIN_MOST || (digits > DOMAIN_DIGITS && **text == '0'))
+		return false;
+	return address_field(text, digits, UINT32_MAX, domain) && address_char(text, ':');
+}
+
 int pci_address_parse(const char *text, struct pci_address *out)
 {
 	unsigned domain = 0, bus, slot, function;
 	const char *rest = text;
 
 	if (!address_rest(text, &bus, &slot, &function)) {
-		if (!address_field(&rest, 4, 0xffff, &domain) || !address_char(&rest, ':') ||
+		if (strlen(text) <= DOMAIN_DIGITS || !address_domain(&rest, &domain) ||
 		    !address_rest(rest, &bus, &slot, &function))
 			return -EINVAL;
 	}
-	out->domain = (uint16_t)domain;
+	out->domain = domain;
 	out->bus = (uint8_t)bus;
 	out->slot = (uint8_t)slot;
 	out->function = (uint8_t)function;

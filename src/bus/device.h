@@ -20,16 +20,21 @@
 #include "base/gate.h"
 #include "iommu/domain.h"
 
-#define BDF_FMT "%04x:%02x:%02x.%x"
+#define BDF_FMT	      "%04x:%02x:%02x.%x"
+
+#define PCI_NAME_SIZE 20 /* "0000:01:00.0"; domains may have eight digits */
 
 struct pci_address {
-	uint16_t domain;
+	uint32_t domain;
 	uint8_t bus;
 	uint8_t slot;
 	uint8_t function;
 };
 
-/* "0000:01:00.0" or "01:00.0": 0 or -EINVAL (anything behind it included). */
+/*
+ * "0000:01:00.0", "01:00.0", or with a domain of up to eight digits, as Linux
+ * numbers those of VMD from 10000: 0 or -EINVAL (anything behind it included).
+ */
 int pci_address_parse(const char *text, struct pci_address *out);
 int pci_address_compare(const struct pci_address *a, const struct pci_address *b);
 
@@ -59,7 +64,7 @@ struct bar_state {
 struct rf_device {
 	const struct rf_pci_model *model;
 	struct pci_address address;
-	char name[16]; /* "0000:01:00.0" */
+	char name[PCI_NAME_SIZE]; /* "0000:01:00.0" */
 	struct rf_machine *machine;
 	struct rf_group *group; /* NULL: never assignable */
 	const struct iommu_kind *iommu; /* the IOMMU above it, or NULL */

@@ -17,6 +17,20 @@ static void address_is_read_with_and_without_domain(void **state)
 	assert_int_equal(a.bus, 1);
 }
 
+static void domains_have_up_to_eight_digits(void **state)
+{
+	struct pci_address a;
+
+	assert_int_equal(pci_address_parse("10000:e1:00.0", &a), 0);
+	assert_int_equal(a.domain, 0x10000);
+	assert_int_equal(a.bus, 0xe1);
+	assert_int_equal(pci_address_parse("fffffff0:00:1f.7", &a), 0);
+	assert_int_equal(a.domain, 0xfffffff0);
+	assert_int_equal(pci_address_parse("1fffffff0:00:1f.7", &a), -EINVAL);
+	assert_int_equal(pci_address_parse("100000000000", &a), -EINVAL);
+	assert_int_equal(pci_address_parse("abcde", &a), -EINVAL);
+}
+
 static void address_refuses_anything_else(void **state)
 {
 	static const char *const bad[] = {
@@ -60,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(address_is_read_with_and_without_domain),
+		cmocka_unit_test(domains_have_up_to_eight_digits),
 		cmocka_unit_test(address_refuses_anything_else),
 		cmocka_unit_test(addresses_sort_as_sysfs_lists_them),
 	};
