@@ -28,6 +28,7 @@ int group_new(unsigned id, struct rf_group **out)
 	if (!group)
 		return -ENOMEM;
 	group->id = id;
+	pthread_mutex_init(&group->lock, NULL);
 	*out = group;
 	return 0;
 }
@@ -40,6 +41,7 @@ void group_free(struct rf_group *group)
 	for (unsigned i = 0; i < group->nr_devices; i++)
 		group->devices[i]->group = NULL;
 	free(group->devices);
+	pthread_mutex_destroy(&group->lock);
 	alloc_free(group);
 }
 

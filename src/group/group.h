@@ -7,6 +7,8 @@
 #ifndef RF_GROUP_GROUP_H
 #define RF_GROUP_GROUP_H
 
+#include <pthread.h>
+
 #include <ringfence/group.h>
 
 #include "bus/device.h"
@@ -20,6 +22,8 @@ struct rf_group {
 	struct rf_ioas *ioas; /* attached, or NULL */
 	struct domain *domain;
 	_Atomic(void *) holder; /* who has it open exclusively (vfio), or NULL */
+	pthread_mutex_t lock; /* vfio's: who becomes @holder, and @bound; outermost */
+	void *bound; /* vfio's: devices that were opened without the group */
 	struct rf_group *next; /* in the machine's list, by id */
 };
 

@@ -52,6 +52,8 @@
 #define VFIO_DEVICE_IOEVENTFD		   VFIO_NR(16)
 #define VFIO_DEVICE_FEATURE		   VFIO_NR(17)
 #define VFIO_DEVICE_BIND_IOMMUFD	   VFIO_NR(18)
+#define VFIO_DEVICE_ATTACH_IOMMUFD_PT	   VFIO_NR(19)
+#define VFIO_DEVICE_DETACH_IOMMUFD_PT	   VFIO_NR(20)
 
 /* SET_IOMMU and CHECK_EXTENSION. */
 #define VFIO_TYPE1_IOMMU	 1
@@ -254,11 +256,17 @@ struct vfio_irq_set {
 	(VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
 
 struct vfio_pci_dependent_device {
-	__u32 group_id;
+	union {
+		__u32 group_id;
+		__u32 devid;
+	};
 	__u16 segment;
 	__u8 bus;
 	__u8 devfn;
 };
+
+#define VFIO_PCI_DEVID_OWNED	 0
+#define VFIO_PCI_DEVID_NOT_OWNED -1
 
 struct vfio_pci_hot_reset_info {
 	__u32 argsz;
@@ -266,6 +274,8 @@ struct vfio_pci_hot_reset_info {
 	__u32 count;
 	struct vfio_pci_dependent_device devices[];
 };
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID	     (1 << 0)
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1 << 1)
 
 struct vfio_pci_hot_reset {
 	__u32 argsz;
@@ -314,6 +324,17 @@ struct vfio_device_bind_iommufd {
 	__u32 out_devid;
 };
 
+struct vfio_device_attach_iommufd_pt {
+	__u32 argsz;
+	__u32 flags;
+	__u32 pt_id;
+};
+
+struct vfio_device_detach_iommufd_pt {
+	__u32 argsz;
+	__u32 flags;
+};
+
 #define ABI_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), "size of " #type)
 #define ABI_AT(type, member, offset) \
 	_Static_assert(offsetof(struct type, member) == (offset), "offset of " #member)
@@ -354,6 +375,8 @@ ABI_AT(vfio_device_ioeventfd, fd, 24);
 ABI_SIZE(vfio_device_feature, 8);
 ABI_SIZE(vfio_device_low_power_entry_with_wakeup, 8);
 ABI_SIZE(vfio_device_bind_iommufd, 16);
+ABI_SIZE(vfio_device_attach_iommufd_pt, 12);
+ABI_SIZE(vfio_device_detach_iommufd_pt, 8);
 _Static_assert(VFIO_PCI_NUM_REGIONS == 9 && VFIO_PCI_NUM_IRQS == 5, "fixed ABI");
 
 #endif

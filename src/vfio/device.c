@@ -17,7 +17,7 @@
 
 bool vdev_bar_mappable(const struct vdev *v, unsigned bar)
 {
-	return !v->group->options->hide_mmap && bar_size(v->dev, bar) >= PAGE;
+	return !v->options->hide_mmap && bar_size(v->dev, bar) >= PAGE;
 }
 
 static int device_get_info(struct vdev *v, struct file_caller *caller, unsigned long arg)

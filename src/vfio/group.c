@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/iommufd_link.h"
 #include "group/group.h"
 #include "memory/owner.h"
 #include "vfio/abi.h"
@@ -25,6 +26,11 @@
 
 #define NAME_LIMIT 4096u /* a device name with its NUL, as the kernel bounds it */
 #define PAGE	   4096u
+
+static bool group_has_iommu(const struct group_file *gf)
+{
+	return gf->container || gf->iommufd;
+}
 
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
@@ -37,13 +43,23 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 
 	status.flags = 0;
 	pthread_mutex_lock(&gf->lock);
-	if (gf->container)
+	if (group_has_iommu(gf))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (group_viable(gf->group))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	pthread_mutex_unlock(&gf->lock);
 
 	return owner_write(caller->owner, arg, &status, sizeof(status));
+}
+
+/* An iommufd takes the place of a container; its devices are attached as they are opened. */
+static int group_set_iommufd(struct group_file *gf, struct file *file)
+{
+	int ret = file->ops->iommufd->compat_create(file);
+
+	if (!ret)
+		gf->iommufd = file_get(file);
+	return ret;
 }
 
 static int group_set_container(struct group_file *gf, struct file_caller *caller, unsigned long arg)
@@ -60,12 +76,14 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 
 	pthread_mutex_lock(&gf->lock);
 	c = file ? container_of_file(file) : NULL;
-	if (gf->container)
+	if (group_has_iommu(gf))
 		ret = -EINVAL;
-	else if (!c)
-		ret = -EBADFD;
-	else
+	else if (c)
 		ret = container_attach(c, gf);
+	else if (file && file->ops->iommufd)
+		ret = group_set_iommufd(gf, file);
+	else
+		ret = -EBADFD;
 	pthread_mutex_unlock(&gf->lock);
 
 	if (file)
@@ -73,18 +91,24 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	return ret;
 }
 
+/* Devices in use hold a container fast, but keep an iommufd by themselves. */
 static int group_unset_container(struct group_file *gf)
 {
+	struct file *iommufd;
 	int ret = 0;
 
 	pthread_mutex_lock(&gf->lock);
+	iommufd = gf->iommufd;
+	gf->iommufd = NULL;
 	if (!gf->container)
-		ret = -EINVAL;
+		ret = iommufd ? 0 : -EINVAL;
 	else if (gf->devices)
 		ret = -EBUSY;
 	else
 		container_detach(gf->container, gf);
 	pthread_mutex_unlock(&gf->lock);
+	if (iommufd)
+		file_put(iommufd);
 	return ret;
 }
 
@@ -166,7 +190,7 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 		return ret;
 
 	pthread_mutex_lock(&gf->lock);
-	if (!gf->container || !container_has_iommu(gf->container))
+	if (!gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
 		ret = -EINVAL;
 	else
 		ret = vdev_open(gf, dev, &file);
@@ -205,6 +229,8 @@ static void group_release(struct file *file)
 
 	if (gf->container)
 		container_detach(gf->container, gf);
+	if (gf->iommufd)
+		file_put(gf->iommufd);
 	atomic_store(&gf->group->holder, NULL);
 	pthread_mutex_destroy(&gf->lock);
 	free(gf);
@@ -219,6 +245,7 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 {
 	struct group_file *gf;
 	void *nobody = NULL;
+	bool free_to_take;
 	unsigned owned = 0;
 
 	for (unsigned i = 0; i < group->nr_devices; i++)
@@ -228,7 +255,10 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 	gf = calloc(1, sizeof(*gf));
 	if (!gf)
 		return -ENOMEM;
-	if (!atomic_compare_exchange_strong(&group->holder, &nobody, gf)) {
+	pthread_mutex_lock(&group->lock);
+	free_to_take = !group->bound && atomic_compare_exchange_strong(&group->holder, &nobody, gf);
+	pthread_mutex_unlock(&group->lock);
+	if (!free_to_take) {
 		free(gf);
 		return -EBUSY;
 	}

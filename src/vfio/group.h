@@ -18,6 +18,7 @@ struct vdev;
  * struct group_file - an open /dev/vfio/N
  * @lock: everything below; taken before a container's
  * @container: where it has been put, or NULL
+ * @iommufd: or the iommufd in its place, with a reference
  * @devices: its devices that have a descriptor
  * @next: in the container's list, under the container's lock
  */
@@ -28,6 +29,7 @@ struct group_file {
 	const struct vfio_options *options;
 	pthread_mutex_t lock;
 	struct container *container;
+	struct file *iommufd;
 	struct vdev *devices;
 	struct group_file *next;
 };

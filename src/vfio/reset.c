@@ -15,7 +15,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/iommufd_link.h"
 #include "group/group.h"
 #include "memory/owner.h"
 #include "vfio/group.h"
@@ -38,7 +40,7 @@ static bool reset_same_bus(const struct rf_device *a, const struct rf_device *b)
 /* The first, or next after @at, of the devices that a reset of the bus would hit. */
 static struct rf_device *reset_next(const struct vdev *v, const struct rf_device *at)
 {
-	struct rf_device *const *head = v->group->options->devices;
+	struct rf_device *const *head = v->options->devices;
 	struct rf_device *dev;
 
 	if (!head || !*head)
@@ -162,6 +164,45 @@ int reset_ioctl(struct vdev *v)
 	return 0;
 }
 
+static bool reset_has_driver(const struct rf_device *dev)
+{
+	return dev->group && dev->host_driver && !strcmp(dev->host_driver, "vfio-pci");
+}
+
+/*
+ * Whether the iommufd that @v is bound to has @dev too: its object id; -ENOENT
+ * when it has only the group; -ENODEV when it has neither.
+ */
+static int64_t reset_owned(const struct vdev *v, struct rf_device *dev)
+{
+	struct file *iommufd = vdev_iommufd(v);
+	int64_t ret = -ENODEV;
+	struct vdev *other;
+
+	if (!reset_has_driver(dev))
+		return -ENODEV;
+	pthread_mutex_lock(&dev->group->lock);
+	other = cdev_find(dev->group, dev);
+	if (other && vdev_iommufd(other) == iommufd)
+		ret = other->link->id(other->idev);
+	else if (v->link->has_group(iommufd, dev->group))
+		ret = -ENOENT;
+	pthread_mutex_unlock(&dev->group->lock);
+	return ret;
+}
+
+static uint32_t reset_devid(const struct vdev *v, struct rf_device *dev, uint32_t *flags)
+{
+	int64_t id = reset_owned(v, dev);
+
+	if (id > 0)
+		return (uint32_t)id;
+	if (id == -ENOENT)
+		return VFIO_PCI_DEVID_OWNED;
+	*flags &= ~(uint32_t)VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	return (uint32_t)VFIO_PCI_DEVID_NOT_OWNED;
+}
+
 int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_pci_hot_reset_info info;
@@ -176,23 +217,28 @@ int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned lo
 	if (!reset_has_bridge(v->dev))
 		return -ENODEV;
 
-	info.flags = 0;
 	count = reset_count(v);
+	info.flags = 0;
 	info.count = count;
 	if (count > (info.argsz - sizeof(info)) / sizeof(entry))
 		return owner_write(caller->owner, arg, &info, sizeof(info)) ? -EFAULT : -ENOSPC;
 
+	if (!v->group)
+		info.flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	for (struct rf_device *dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
 		const struct pci_address *a = &dev->address;
 
-		if (!dev->group)
+		if (v->group && !dev->group)
 			return -EPERM;
 		entry = (struct vfio_pci_dependent_device){
-			.group_id = dev->group->id,
 			.segment = a->domain,
 			.bus = a->bus,
 			.devfn = (uint8_t)(a->slot << 3 | a->function),
 		};
+		if (v->group)
+			entry.group_id = dev->group->id;
+		else
+			entry.devid = reset_devid(v, dev, &info.flags);
 		if (owner_write(caller->owner, at, &entry, sizeof(entry)))
 			return -EFAULT;
 		at += sizeof(entry);
@@ -200,15 +246,11 @@ int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned lo
 	return owner_write(caller->owner, arg, &info, sizeof(info));
 }
 
-/* A device of the bus, in use through its open group or not. */
-static void reset_one(struct group_file *gf, struct rf_device *dev)
+/* A device of the bus, in use (@v, with its set locked) or not. */
+static void reset_one(struct rf_device *dev, struct vdev *v)
 {
 	struct saved_config saved;
-	struct vdev *v;
 
-	pthread_mutex_lock(&gf->lock);
-	for (v = gf->devices; v && v->dev != dev; v = v->next)
-		;
 	device_lock(dev);
 	if (v) {
 		reset_function(v);
@@ -218,6 +260,16 @@ static void reset_one(struct group_file *gf, struct rf_device *dev)
 		config_restore(dev, &saved);
 	}
 	device_unlock(dev);
+}
+
+static void reset_in_group(struct group_file *gf, struct rf_device *dev)
+{
+	struct vdev *v;
+
+	pthread_mutex_lock(&gf->lock);
+	for (v = gf->devices; v && v->dev != dev; v = v->next)
+		;
+	reset_one(dev, v);
 	pthread_mutex_unlock(&gf->lock);
 }
 
@@ -243,7 +295,26 @@ static int reset_bus(struct vdev *v, struct file **files, unsigned nr)
 			return -EINVAL;
 	}
 	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev))
-		reset_one(reset_holder(files, nr, dev), dev);
+		reset_in_group(reset_holder(files, nr, dev), dev);
+	return 0;
+}
+
+/* Of a device that was opened by itself: every device of the bus must be its iommufd's. */
+static int reset_owned_bus(struct vdev *v)
+{
+	struct rf_device *dev;
+
+	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
+		int64_t owned = reset_owned(v, dev);
+
+		if (owned < 0 && owned != -ENOENT)
+			return -EINVAL;
+	}
+	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
+		pthread_mutex_lock(&dev->group->lock);
+		reset_one(dev, cdev_find(dev->group, dev));
+		pthread_mutex_unlock(&dev->group->lock);
+	}
 	return 0;
 }
 
@@ -256,10 +327,15 @@ int reset_hot_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 
 	if (owner_read(caller->owner, &hdr, arg, sizeof(hdr)))
 		return -EFAULT;
-	if (hdr.argsz < sizeof(hdr) || hdr.flags || !hdr.count)
+	if (hdr.argsz < sizeof(hdr) || hdr.flags)
+		return -EINVAL;
+	/* no groups are shown for a device that was opened without */
+	if (!hdr.count != !v->group)
 		return -EINVAL;
 	if (!reset_has_bridge(v->dev))
 		return -ENODEV;
+	if (!v->group)
+		return reset_owned_bus(v);
 	if (hdr.count > reset_count(v))
 		return -EINVAL;
 	files = calloc(hdr.count, sizeof(struct file *));

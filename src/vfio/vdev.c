@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/iommufd_link.h"
 #include "base/stats.h"
 #include "vfio/group.h"
 
@@ -25,8 +26,30 @@ static void vdev_free(struct vdev *v)
 	free(v);
 }
 
-/* With the group's lock held. */
-static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **out)
+static int vdev_bind(struct vdev *v, struct file *iommufd)
+{
+	uint32_t id;
+
+	if (!iommufd)
+		return 0;
+	v->link = iommufd->ops->iommufd;
+	return v->link->bind(iommufd, v->dev, &v->idev, &id);
+}
+
+static void vdev_unbind(struct vdev *v)
+{
+	if (v->idev)
+		v->link->unbind(v->idev);
+	v->idev = NULL;
+}
+
+struct file *vdev_iommufd(const struct vdev *v)
+{
+	return v->idev ? v->link->file(v->idev) : NULL;
+}
+
+int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct file *iommufd,
+	       struct vdev **out)
 {
 	struct vdev *v = calloc(1, sizeof(*v));
 	int ret;
@@ -34,7 +57,12 @@ static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **
 	if (!v)
 		return -ENOMEM;
 	v->dev = dev;
-	v->group = gf;
+	v->options = options;
+	ret = vdev_bind(v, iommufd);
+	if (ret) {
+		free(v);
+		return ret;
+	}
 	v->wakeup = EVENTFD_NONE;
 	watcher_init(&v->watcher, dev);
 
@@ -44,19 +72,16 @@ static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **
 	ret = virqs_init(v);
 	vdev_unlock(v);
 	if (ret) {
+		vdev_unbind(v);
 		vdev_free(v);
 		return ret;
 	}
 	v->reset_works = reset_works(v);
-	file_get(&gf->file);
-	v->next = gf->devices;
-	gf->devices = v;
 	*out = v;
 	return 0;
 }
 
-/* Nobody can reach the device any more, save its own interrupts and watches. */
-static void vdev_end(struct vdev *v)
+void vdev_end(struct vdev *v)
 {
 	vdev_lock(v);
 	feature_release(v);
@@ -64,7 +89,42 @@ static void vdev_end(struct vdev *v)
 	virqs_release(v);
 	reset_power_off(v);
 	vdev_unlock(v);
+	vdev_unbind(v);
 	vdev_free(v);
+}
+
+/* In a group with an iommufd a device is attached to what stands for the container. */
+static int vdev_attach_compat(struct vdev *v)
+{
+	uint32_t id;
+	int ret;
+
+	if (!v->idev)
+		return 0;
+	ret = v->link->compat_id(v->link->file(v->idev), &id);
+	return ret ? ret : v->link->attach(v->idev, &id);
+}
+
+/* With the group's lock held. */
+static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **out)
+{
+	struct vdev *v;
+	int ret;
+
+	ret = vdev_begin(dev, gf->options, gf->iommufd, &v);
+	if (ret)
+		return ret;
+	ret = vdev_attach_compat(v);
+	if (ret) {
+		vdev_end(v);
+		return ret;
+	}
+	v->group = gf;
+	file_get(&gf->file);
+	v->next = gf->devices;
+	gf->devices = v;
+	*out = v;
+	return 0;
 }
 
 static void vdev_close(struct vdev *v)

@@ -3,9 +3,14 @@
  * Devices in use: what VFIO keeps about a device between the first descriptor
  * of it and the last, shared by all of them.
  *
- * Everything here but @open_count and @next is under the device's own lock
- * (bus/device.h), which is recursive, and which an interrupt holds when it
- * arrives. Order: the group's lock, the device's, the watcher's.
+ * A device is reached through its group, or by its own file (cdev.c), never both
+ * at once. What keeps it open is called its set: the open group, or the group's
+ * devices that were opened by themselves; the set's lock is the group file's, or
+ * the group's own.
+ *
+ * Everything here but @open_count, @next and the iommufd's part is under the
+ * device's own lock (bus/device.h), which is recursive, and which an interrupt
+ * holds when it arrives. Order: the set's lock, the device's, the watcher's.
  */
 #ifndef RF_VFIO_VDEV_H
 #define RF_VFIO_VDEV_H
@@ -20,6 +25,9 @@
 #include "vfio/watcher.h"
 
 struct group_file;
+struct vfio_options;
+struct iommufd_device;
+struct iommufd_link_ops;
 
 /*
  * What a host kernel saves before a reset and writes back after it. BAR
@@ -60,9 +68,12 @@ struct ioeventfd;
 
 struct vdev {
 	struct rf_device *dev;
-	struct group_file *group; /* with a reference to it */
-	struct vdev *next; /* in the group's list, under its lock */
-	unsigned open_count; /* under the group's lock */
+	const struct vfio_options *options;
+	struct group_file *group; /* with a reference to it; NULL: opened by itself */
+	struct vdev *next; /* in its set, under the set's lock, as are the next three */
+	unsigned open_count;
+	const struct iommufd_link_ops *link; /* with @idev */
+	struct iommufd_device *idev; /* bound to an iommufd; NULL: in a container */
 	bool reset_works;
 	struct vconfig config;
 	struct virqs irqs;
@@ -86,8 +97,20 @@ static inline void vdev_unlock(struct vdev *v)
 }
 
 /*
+ * A device in use: bound to an iommufd (@iommufd may be NULL) and reset. With the
+ * set's lock held; the caller puts it into the set. -ENOMEM; what bind returns.
+ */
+int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct file *iommufd,
+	       struct vdev **out);
+/* The end of it: out of its set, and nobody can reach it. The set's lock held. */
+void vdev_end(struct vdev *v);
+/* The iommufd that a device is bound to, without a reference; NULL: to none. */
+struct file *vdev_iommufd(const struct vdev *v);
+
+/*
  * A new descriptor's file for a device of an open group; with the group's lock
- * held, in a container with an IOMMU. The first resets the device. -ENOMEM.
+ * held, in a container with an IOMMU or with an iommufd. The first resets the
+ * device. -ENOMEM; what bind and attach of the iommufd return.
  */
 int vdev_open(struct group_file *gf, struct rf_device *dev, struct file **out);
 /* Whether the BAR can be mapped, as REGION_INFO says. */
@@ -128,6 +151,9 @@ void virqs_restore(struct vdev *v);
 /* COMMAND.INTX_DISABLE changed. */
 void virqs_intx_mask(struct vdev *v);
 void virqs_intx_unmask(struct vdev *v);
+
+/* cdev.c: a device of the group that was opened by itself, or NULL; the set's lock held. */
+struct vdev *cdev_find(struct rf_group *group, const struct rf_device *dev);
 
 /* ioeventfd.c */
 int ioeventfd_ioctl(struct vdev *v, struct file_caller *caller, unsigned long arg);

@@ -16,6 +16,18 @@ struct rf_device;
 struct rf_group;
 
 /**
+ * struct vfio_claim_ops - devices in use, as other processes see them
+ * @take: a device is about to be bound by its own file: -EBUSY while another
+ *	process has its group open, -EINVAL while one has bound the device, -EPERM
+ *	while one has bound another device of its group
+ * @drop: undo take. Never fails
+ */
+struct vfio_claim_ops {
+	int (*take)(struct rf_device *dev, void **claim);
+	void (*drop)(void *claim);
+};
+
+/**
  * struct vfio_options - what the machine decides
  * @entry_limit: mappings a container may hold (type1's dma_entry_limit)
  * @unsafe_interrupts: allow assignment without interrupt remapping
@@ -25,6 +37,7 @@ struct rf_group;
  *	each container is counted alone
  * @devices: head of the machine's devices, linked by their next: who shares a
  *	bus and so is hit by its reset; NULL: nobody does
+ * @claims: NULL: there are no other processes
  *
  * Lives as long as what was opened with it.
  */
@@ -35,6 +48,7 @@ struct vfio_options {
 	uint64_t memlock;
 	_Atomic uint64_t *locked;
 	struct rf_device *const *devices;
+	const struct vfio_claim_ops *claims;
 };
 
 /* open("/dev/vfio/vfio"): 0 or -ENOMEM. */
@@ -42,11 +56,19 @@ int vfio_open_container(const struct vfio_options *options, struct file **out);
 
 /*
  * open("/dev/vfio/N"): -EBUSY while open (by a descriptor of the group or of one
- * of its devices), -ENODEV when none of its devices is bound to vfio-pci;
+ * of its devices) or while a device of it is bound by itself, -ENODEV when none of its devices is bound to vfio-pci;
  * -ENOMEM. What else stands in the way of assignment is told later, where Linux
  * does: -EPERM by SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt
  * remapping). Exclusive opens across processes are the caller's business.
  */
 int vfio_open_group(struct rf_group *group, const struct vfio_options *options, struct file **out);
+
+/*
+ * open("/dev/vfio/devices/vfioN"), @index being N: -ENODEV for a device that
+ * vfio-pci does not have or that no IOMMU isolates; -ENOMEM. Any number of
+ * times: it is BIND_IOMMUFD that takes the device.
+ */
+int vfio_open_device(struct rf_device *dev, unsigned index, const struct vfio_options *options,
+		     struct file **out);
 
 #endif
