@@ -94,4 +94,116 @@ RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, u
 RF_API int rf_ioas_translate(struct rf_ioas *ioas, uint64_t iova, uint32_t prot, uintptr_t *addr,
 			     uint64_t *length);
 
+/*
+ * In-process access: how a VMM's own device models, or a mediated device, use
+ * an address space without DMA.
+ */
+struct rf_access;
+
+#define RF_ACCESS_WRITE (1u << 0) /* memory is written; without it, read */
+#define RF_ACCESS_SLOW	(1u << 1) /* rw: go by what devices see, not by the owner's addresses */
+
+/**
+ * struct rf_access_ops - the holder of an access
+ * @unmap: [first, last] is about to be unmapped: unpin all that meets it before
+ *	returning. Called from the thread that unmaps, without any lock; it may
+ *	call rf_access_unpin() and nothing else of the access. Calls for ranges
+ *	that hold no pin of this access are possible. NULL: it never pins
+ */
+struct rf_access_ops {
+	void (*unmap)(void *arg, uint64_t first, uint64_t last);
+};
+
+/**
+ * struct rf_pinned_page - one page of a pinned range
+ * @owner: whose memory
+ * @addr: the address of its first byte, a multiple of 4096. If the owner lets go of the
+ *	memory meanwhile the page lives on elsewhere: rf_access_rw() with
+ *	RF_ACCESS_SLOW finds it
+ */
+struct rf_pinned_page {
+	struct rf_owner *owner;
+	uintptr_t addr;
+};
+
+/**
+ * rf_access_new() - make an access, attached to nothing
+ * @ops: kept; its unmap decides whether this access can pin
+ * @arg: handed to the operations
+ * @access: filled with the access
+ *
+ * Return: 0; -ENOMEM.
+ */
+RF_API int rf_access_new(const struct rf_access_ops *ops, void *arg, struct rf_access **access);
+
+/**
+ * rf_access_free() - detach and free an access
+ *
+ * Asks back what is pinned (unmap of everything), and waits for unmap calls
+ * under way; so not from inside one. Never fails.
+ */
+RF_API void rf_access_free(struct rf_access *access);
+
+/**
+ * rf_access_attach() - point an access at an address space
+ * @access: the access
+ * @ioas: the space, or NULL for none; a reference is held
+ *
+ * From one space to another in one step: pins of the former are asked back
+ * through unmap of [0, UINT64_MAX]. A space with an access that pins takes only
+ * mappings aligned to 4096.
+ *
+ * Return: 0; -EADDRINUSE when a mapping of the space is not so aligned; -EBUSY
+ * while another thread attaches the same access. On failure the access stays
+ * where it was.
+ */
+RF_API int rf_access_attach(struct rf_access *access, struct rf_ioas *ioas);
+
+/**
+ * rf_access_pin() - hold pages of the space
+ * @access: an access that can pin
+ * @iova: first byte, where a page of memory begins
+ * @length: bytes; the last page may be partly covered
+ * @pages: filled with one entry a page; undefined after a failure
+ * @flags: RF_ACCESS_WRITE when they will be written
+ *
+ * The pages stay what they are, whatever the owner does, until
+ * rf_access_unpin() with the same range. They are charged like those that a
+ * device holds.
+ *
+ * Return: 0; -EINVAL for length 0, misalignment, unknown flags, an access that
+ * cannot pin, or a range that is just being unmapped; -EOVERFLOW when it wraps;
+ * -ENOENT when not all of it is mapped, or the access is detached; -EPERM
+ * without the right; -EFAULT when the memory is not there; -ENOMEM, also beyond
+ * the limit on locked memory.
+ */
+RF_API int rf_access_pin(struct rf_access *access, uint64_t iova, uint64_t length,
+			 struct rf_pinned_page *pages, uint32_t flags);
+
+/**
+ * rf_access_unpin() - undo one rf_access_pin() of exactly this range
+ *
+ * Also from inside the unmap operation. Never fails.
+ */
+RF_API void rf_access_unpin(struct rf_access *access, uint64_t iova, uint64_t length);
+
+/**
+ * rf_access_rw() - copy to or from the memory behind a range
+ * @access: the access
+ * @iova: first byte, any alignment
+ * @data: the caller's memory
+ * @length: bytes
+ * @flags: RF_ACCESS_WRITE, RF_ACCESS_SLOW
+ *
+ * The fast path copies by the owner's addresses, as the owner itself would;
+ * RF_ACCESS_SLOW reaches the very pages that devices see.
+ *
+ * Return: 0; -EINVAL for length 0, unknown flags or a range that is just being
+ * unmapped; -EOVERFLOW when it wraps; -ENOENT when not all of it is mapped, or
+ * the access is detached; -EPERM without the right; -EFAULT when the memory is
+ * not there. After a failure part of it may have been copied.
+ */
+RF_API int rf_access_rw(struct rf_access *access, uint64_t iova, void *data, uint64_t length,
+			uint32_t flags);
+
 #endif

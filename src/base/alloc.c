@@ -29,30 +29,32 @@ struct slab_chunk {
 #define chunk_unmap sys_munmap
 #endif
 
-atomic_long alloc_countdown;
+_Thread_local long alloc_countdown;
 
 void alloc_fail_nth(long nth)
 {
-	atomic_store(&alloc_countdown, nth);
+	alloc_countdown = nth;
 }
 
 bool alloc_has_failed(void)
 {
-	return atomic_load(&alloc_countdown) < 0;
+	return alloc_countdown < 0;
+}
+
+long alloc_fail_left(void)
+{
+	return alloc_countdown > 0 ? alloc_countdown : 0;
 }
 
 /* Counts down to the failing one; -1 afterwards, so that it can be told it was reached. */
 bool alloc_should_fail(void)
 {
-	long left = atomic_load_explicit(&alloc_countdown, memory_order_relaxed);
-
-	while (left > 0) {
-		long next = left == 1 ? -1 : left - 1;
-
-		if (atomic_compare_exchange_weak(&alloc_countdown, &left, next))
-			return next < 0;
-	}
-	return false;
+	if (alloc_countdown <= 0)
+		return false;
+	if (--alloc_countdown)
+		return false;
+	alloc_countdown = -1;
+	return true;
 }
 
 void *alloc_zeroed(size_t size)

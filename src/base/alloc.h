@@ -11,13 +11,14 @@
  * Objects are handed out as they were given back, except that their first
  * eight bytes are zero; fresh ones are all zero.
  *
- * alloc_fail_nth() makes a chosen allocation of the process fail, so that
- * tests can fail each in turn. It is the folder's only other global state.
+ * alloc_fail_nth() makes a chosen allocation of the calling thread fail, so that
+ * tests can fail each in turn, as the kernel's fail-nth does. It is a variable of
+ * the thread, in the static block of those (this code is in the program from its
+ * start, never loaded later), so looking at it costs one instruction.
  */
 #ifndef RF_BASE_ALLOC_H
 #define RF_BASE_ALLOC_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -61,12 +62,14 @@ int slab_reserve(struct slab *slab, size_t count);
 void slab_unreserve(struct slab *slab);
 void *slab_alloc_slow(struct slab *slab);
 
-extern atomic_long alloc_countdown;
+extern _Thread_local long alloc_countdown __attribute__((tls_model("initial-exec")));
 
-/* The @nth allocation from now fails (1: the next), and only that one; 0: none. */
+/* The @nth allocation of this thread from now fails (1: the next), and only that one; 0: none. */
 void alloc_fail_nth(long nth);
 /* Whether the failure asked for has happened. */
 bool alloc_has_failed(void);
+/* What is left to count: 0 when it has happened, or none was asked for. */
+long alloc_fail_left(void);
 /* For other allocations of the core: true if this one is to fail. */
 bool alloc_should_fail(void);
 
@@ -82,7 +85,7 @@ static inline void *slab_alloc(struct slab *slab)
 {
 	struct slab_object *object = slab->free;
 
-	if (!object || atomic_load_explicit(&alloc_countdown, memory_order_relaxed))
+	if (!object || alloc_countdown)
 		return slab_alloc_slow(slab);
 	slab->free = object->next;
 	slab->nr_free--;

@@ -11,9 +11,13 @@
 #define DOMAIN_DIRTY_TRACKING (1u << 0) /* keeps a dirty bit for each page a device writes */
 
 /*
- * A new domain of @kind, filled with what the space maps. -EADDRINUSE where a
- * mapping does not fit the kind (aperture, alignment: Linux's errno for each);
- * -EOPNOTSUPP for a flag the kind lacks; -ENOMEM. No change on failure.
+ * A new domain of @kind, filled with what the space maps. What is outside the
+ * kind's aperture is reserved as long as it lives; a kind's reserved ranges are
+ * not (they are a device's: ioas_reserve()). -EADDRINUSE where a mapping or an
+ * allowed range does not fit the kind (aperture, alignment); -EINVAL for pages
+ * larger than 4 KiB; -EOPNOTSUPP for a flag the kind lacks; -EFAULT when memory
+ * that must be pinned now is not there, -EINVAL for a file that is no memfd;
+ * -ENOMEM, also beyond the account's limit. No change on failure.
  */
 int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_t flags,
 		    struct domain **out);
@@ -21,14 +25,20 @@ int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_
 void ioas_del_domain(struct rf_ioas *ioas, struct domain *domain);
 
 /*
- * Dirty tracking. Setting starts clean. Reading calls @fn for each run of
- * dirty pages in [first, last], at the granularity of the kind's smallest
- * page, and clears them unless @keep. -EINVAL when tracking is off.
+ * Dirty tracking. Setting starts clean: 0, or -EOPNOTSUPP without
+ * DOMAIN_DIRTY_TRACKING. Reading calls @fn for each run of dirty pages in
+ * [first, last], in ascending order and in multiples of the kind's smallest
+ * page, and clears them unless @keep. -EINVAL when tracking is off. Pages that
+ * are unmapped are dirty no more.
  */
 int domain_set_dirty_tracking(struct domain *domain, bool enable);
 int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool keep,
 		      void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg);
-/* As a device's write does; for mock devices and DMA. Inside a gate or under the writers' lock. */
+bool domain_has_dirty_tracking(const struct domain *domain); /* made with the flag */
+/*
+ * As a device's write does; for mock devices and DMA: nothing while tracking is
+ * off. Inside a gate of the domain, or while nothing is unmapped there.
+ */
 void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last);
 
 #endif

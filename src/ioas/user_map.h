@@ -38,23 +38,49 @@ int ioas_user_map(struct rf_ioas *ioas, const struct user_map *map, uint64_t *io
 int ioas_user_copy(struct rf_ioas *dst, struct rf_ioas *src, uint64_t src_iova, uint64_t length,
 		   uint32_t prot, bool fixed, uint64_t *dst_iova);
 
-/* IOMMU_IOAS_UNMAP: whole areas; (0, UINT64_MAX) everything. -ENOENT, -EBUSY (pinned by an access), ... */
+/*
+ * IOMMU_IOAS_UNMAP: whole areas; (0, UINT64_MAX) everything, which is 0 even of
+ * nothing. -EINVAL for length 0; -EOVERFLOW; -ENOENT where nothing is mapped or an
+ * area reaches beyond the range: areas before it are gone by then, as on Linux;
+ * -EDEADLOCK when an access does not let go though asked.
+ */
 int ioas_user_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
+
+/*
+ * VFIO_IOMMU_UNMAP_DMA of the compatible container: the same, but nothing mapped
+ * is 0, and without large pages (ioas_set_huge_pages(ioas, 0)) an area that
+ * reaches beyond the range is cut: -EINVAL where that cannot be (alignment, an
+ * access holds it), -ENOMEM, -EBUSY while it is going away.
+ */
+int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 
 /* The least alignment of an IOVA and a length: 1 with nothing attached. */
 uint64_t ioas_alignment(struct rf_ioas *ioas);
 
-/* IOMMU_IOAS_ALLOW_IOVAS: replaces the list; -EADDRINUSE where it would leave a reserved range... as Linux. */
+/*
+ * IOMMU_IOAS_ALLOW_IOVAS: replaces the list. -EINVAL for a range whose first is
+ * not below its last, or that overlaps another of the list; -ENOMEM; -EADDRINUSE
+ * over a reserved range.
+ */
 int ioas_set_allowed(struct rf_ioas *ioas, const struct iommu_range *ranges, unsigned nr);
 
-/* Reserved ranges, each belonging to @who (a device); -EADDRINUSE over a mapping. */
+/*
+ * Reserved ranges, each belonging to @who (a device, or NULL: nobody, until the
+ * space goes); they may overlap. -EADDRINUSE over a mapping or an allowed range;
+ * -ENOMEM. ioas_unreserve() takes all of @who's away.
+ */
 int ioas_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who);
 void ioas_unreserve(struct rf_ioas *ioas, const void *who);
 
 /* The ranges that IOMMU_IOAS_IOVA_RANGES reports, in order; returns how many there are, fills at most @max. */
 unsigned ioas_iova_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max);
 
-/* IOMMU_OPTION_HUGE_PAGES: whether large leaves may be used. -EINVAL for another value than 0, 1. */
+/*
+ * IOMMU_OPTION_HUGE_PAGES: whether large leaves may be used; without them areas
+ * can be cut, and everything is aligned to 4 KiB. -EINVAL for another value than
+ * 0, 1, or to end them while a domain holds mappings; -EADDRINUSE when a mapping
+ * is not aligned so.
+ */
 int ioas_set_huge_pages(struct rf_ioas *ioas, uint64_t value);
 bool ioas_huge_pages(struct rf_ioas *ioas);
 
@@ -63,7 +89,11 @@ enum account_mode { ACCOUNT_USER, ACCOUNT_PROCESS };
 struct account;
 struct account *account_new(uint64_t limit_bytes); /* UINT64_MAX: none */
 void account_free(struct account *account);
-/* New pages of @ioas are charged there, in that mode. */
+/*
+ * Pages of @ioas are charged there, in that mode, while a domain or an access
+ * holds them. NULL (so it begins): nobody counts. Only while nothing is mapped;
+ * the account outlives the space. Type1's mappings are not charged here.
+ */
 void ioas_set_account(struct rf_ioas *ioas, struct account *account, enum account_mode mode);
 uint64_t account_pages(const struct account *account, enum account_mode mode);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The built-in kinds of IOMMU. All are x86's: the MSI window at 0xfee00000 is
- * reserved, and pages are of 4 KiB, 2 MiB or 1 GiB.
+ * The built-in kinds of IOMMU. Those of machines are x86's: the MSI window at
+ * 0xfee00000 is reserved, and pages are of 4 KiB, 2 MiB or 1 GiB. The others are
+ * what the mock devices of iommufd's self-tests are behind.
  */
 #include "iommu/kind.h"
 
@@ -21,6 +22,8 @@ static const struct iommu_kind kind_x86 = {
 	.resv = { X86_MSI },
 	.nr_resv = 1,
 	.irq_remapping = true,
+	.dirty_tracking = true,
+	.cache_coherency = true,
 };
 
 static const struct iommu_kind kind_x86_39 = {
@@ -30,6 +33,8 @@ static const struct iommu_kind kind_x86_39 = {
 	.resv = { X86_MSI },
 	.nr_resv = 1,
 	.irq_remapping = true,
+	.dirty_tracking = true,
+	.cache_coherency = true,
 };
 
 static const struct iommu_kind kind_x86_57 = {
@@ -39,7 +44,31 @@ static const struct iommu_kind kind_x86_57 = {
 	.resv = { X86_MSI },
 	.nr_resv = 1,
 	.irq_remapping = true,
+	.dirty_tracking = true,
+	.cache_coherency = true,
 };
+
+#define MOCK_PAGE      (1ull << 11)
+#define MOCK_HUGE_PAGE (1ull << 20)
+#define MOCK(title, sizes, flags)                                                                 \
+	{                                                                                         \
+		.name = title, .page_sizes = sizes, .aperture = { 1ull << 24, (1ull << 31) - 1 }, \
+		.irq_remapping = true, .dirty_tracking = !((flags)&IOMMU_MOCK_NO_DIRTY),          \
+		.coarse_dirty = (flags)&IOMMU_MOCK_HUGE, .nesting = true, .mock = true,           \
+	}
+
+static const struct iommu_kind mocks[] = {
+	MOCK("mock", MOCK_PAGE, 0),
+	MOCK("mock-nodirty", MOCK_PAGE, IOMMU_MOCK_NO_DIRTY),
+	MOCK("mock-huge", MOCK_PAGE | MOCK_HUGE_PAGE, IOMMU_MOCK_HUGE),
+	MOCK("mock-huge-nodirty", MOCK_PAGE | MOCK_HUGE_PAGE,
+	     IOMMU_MOCK_NO_DIRTY | IOMMU_MOCK_HUGE),
+};
+
+const struct iommu_kind *iommu_kind_mock(unsigned flags)
+{
+	return &mocks[flags & (IOMMU_MOCK_NO_DIRTY | IOMMU_MOCK_HUGE)];
+}
 
 static const struct iommu_kind *const kinds[] = {
 	&kind_x86,

@@ -34,6 +34,12 @@ struct iommu_resv {
  * @nr_resv: how many
  * @irq_remapping: whether interrupts are isolated; without it assignment needs
  *	the machine to allow unsafe interrupts
+ * @dirty_tracking: keeps a dirty bit for each page
+ * @coarse_dirty: that bit is for the largest of @page_sizes that fits the mapping;
+ *	otherwise for the smallest
+ * @nesting: can walk a guest's tables above a parent domain
+ * @cache_coherency: can refuse transactions that are not coherent (VFIO_DMA_CC_IOMMU)
+ * @mock: one of iommu_kind_mock()
  */
 struct iommu_kind {
 	const char *name;
@@ -42,12 +48,31 @@ struct iommu_kind {
 	struct iommu_resv resv[IOMMU_MAX_RESV];
 	unsigned nr_resv;
 	bool irq_remapping;
+	bool dirty_tracking;
+	bool coarse_dirty;
+	bool nesting;
+	bool cache_coherency;
+	bool mock;
 };
 
 /* A built-in kind by name, or NULL; NULL names the default, "x86". */
 const struct iommu_kind *iommu_kind_find(const char *name);
 /* The built-in kinds, ended by NULL. */
 const struct iommu_kind *const *iommu_kinds(void);
+
+/*
+ * The IOMMU above the mock devices of iommufd's self-tests: pages of 2 KiB, an
+ * aperture of [2^24, 2^31 - 1]. Of no machine's, hence in none of the lists above.
+ */
+#define IOMMU_MOCK_NO_DIRTY (1u << 0) /* without dirty tracking */
+#define IOMMU_MOCK_HUGE	    (1u << 1) /* with pages of 1 MiB as well */
+const struct iommu_kind *iommu_kind_mock(unsigned flags);
+
+/* The smallest page of a kind, in bytes. */
+static inline uint64_t iommu_kind_page(const struct iommu_kind *kind)
+{
+	return kind->page_sizes & -kind->page_sizes;
+}
 
 /*
  * The ranges that may be mapped: the aperture less what is reserved. Returns
