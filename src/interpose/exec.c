@@ -138,9 +138,9 @@ static void env_complete(char *const *env, const struct env_lack *lack, char **o
 		*out++ = text;
 		text = stpcpy(text, PRELOAD "=");
 		if (lack->preload)
-			text = stpcpy(stpcpy(stpcpy(text, lack->preload), ":"), self.library);
+			strcpy(stpcpy(stpcpy(text, lack->preload), ":"), self.library);
 		else
-			text = stpcpy(text, self.preload);
+			strcpy(text, self.preload);
 	}
 	*out = NULL;
 }

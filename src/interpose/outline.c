@@ -259,12 +259,21 @@ static int plan_state(struct insn *insn, struct insn_decoder *dec)
 	return 0;
 }
 
+/* One of the low registers that is not in @used, or INSN_NO_REG. */
+static uint8_t free_register(unsigned used)
+{
+	static const uint8_t low[] = { 3, 6, 7, 1, 2, 0 };
+
+	for (unsigned i = 0; i < sizeof(low); i++)
+		if (!(used & 1u << low[i]))
+			return low[i];
+	return INSN_NO_REG;
+}
+
 /* Choose the scratch register, and a name for rsp if it is data. */
 static int plan_registers(struct insn *insn, struct insn_decoder *dec)
 {
-	static const uint8_t low[] = { 3, 6, 7, 1, 2, 0 };
 	unsigned used = 0;
-	unsigned next = 0;
 
 	insn->rsp_as = INSN_NO_REG;
 	for (unsigned i = 0; i < dec->insn.operand_count; i++) {
@@ -278,13 +287,13 @@ static int plan_registers(struct insn *insn, struct insn_decoder *dec)
 					dec->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY))
 			return refuse(dec, "the stack pointer in an unusual place");
 	}
-	while (used & 1u << low[next])
-		next++;
-	insn->scratch = low[next++];
+	insn->scratch = free_register(used);
+	if (insn->scratch == INSN_NO_REG)
+		return refuse(dec, "all registers in use");
 	if (used & 1u << INSN_RSP) {
-		while (used & 1u << low[next])
-			next++;
-		insn->rsp_as = low[next];
+		insn->rsp_as = free_register(used | 1u << insn->scratch);
+		if (insn->rsp_as == INSN_NO_REG)
+			return refuse(dec, "all registers in use");
 	}
 	return 0;
 }
@@ -453,8 +462,8 @@ uint64_t outline_active(const struct insn *insn, const ucontext_t *uc)
 	if (insn->mask == INSN_MASK_NONE)
 		return insn->size == 64 ? UINT64_MAX : (1ull << insn->size) - 1;
 	mask = insn->mask == INSN_MASK_SIGNS ? signs_value(insn, uc) : opmask_value(insn, uc);
-	for (unsigned i = 0; i < insn->elements; i++)
+	for (unsigned i = 0, byte = 0; i < insn->elements && byte < 64; i++, byte += insn->element)
 		if (mask & 1ull << i)
-			bytes |= element << (i * insn->element);
+			bytes |= element << byte;
 	return bytes;
 }
