@@ -66,11 +66,11 @@ static int spec_pair(struct device_desc *dev, char *field, char **error)
 	for (size_t i = 0; spec_keys[i] && !value; i++)
 		if (!strcmp(field, spec_keys[i]))
 			return fail(-EINVAL, error, "\"%s\" needs a value", field);
-	if (!strcmp(field, "addr"))
+	if (value && !strcmp(field, "addr"))
 		return device_desc_set_address(dev, value, error);
-	if (!strcmp(field, "group"))
+	if (value && !strcmp(field, "group"))
 		return spec_group(dev, value, error);
-	if (!strcmp(field, "driver"))
+	if (value && !strcmp(field, "driver"))
 		return device_desc_set_driver(dev, value, error);
 
 	for (size_t i = 0; i < dev->nr_props; i++)
