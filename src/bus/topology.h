@@ -16,7 +16,7 @@
  * nothing leads: it hangs where its physical function does.
  *
  * Locks: the caller's. Functions are added one by one; finding one by address
- * costs O(1), and those of one bus are linked.
+ * costs O(1).
  */
 #ifndef RF_BUS_TOPOLOGY_H
 #define RF_BUS_TOPOLOGY_H
@@ -131,25 +131,27 @@ struct pci_function {
 	struct rf_device *dev;
 
 	/* the topology's own */
-	struct pci_function *bus_next; /* on the same bus, by address */
-	struct pci_function *next; /* of the topology, by address */
+	struct pci_function *next; /* by address */
 	struct pci_bus *bus;
-	bool linked;
+	bool alias_counted;
 };
+
+#define PCI_DEVFNS 256u
 
 /**
  * struct pci_bus - the functions of one bus
- * @number: domain << 8 | bus
+ * @domain: @number: which
  * @bridge: the bridge that leads to it, or NULL: a root bus, or one of VFs
- * @functions: by address, linked by bus_next
- * @has_aliases: some function of it has an alias or another's requester id
+ * @nr_aliases: functions of it with an alias or another's requester id
+ * @at: by devfn (slot << 3 | function); NULL: none there
  */
 struct pci_bus {
-	uint64_t number;
+	uint32_t domain;
+	uint8_t number;
 	struct pci_function *bridge;
-	struct pci_function *functions;
-	struct pci_function *last;
-	bool has_aliases;
+	unsigned nr_functions;
+	unsigned nr_aliases;
+	struct pci_function *at[PCI_DEVFNS];
 };
 
 struct pci_topology;
@@ -175,11 +177,13 @@ void topology_remove(struct pci_topology *topology, struct pci_function *fn);
 
 /*
  * Fill the fields that configuration space tells (vendor to vf_device,
- * caps_known) from its first @size bytes, and keep a copy of them. 64, 128, 256
- * or 4096 bytes are a whole view; other sizes of at least 64 are one cut short.
- * 0; -EINVAL with *error (to be freed) for fewer than 64 bytes, a vendor of ffff
- * without values->vendor set before, an unknown header, a chain of capabilities
- * that loops or leaves the bytes there are; -ENOMEM.
+ * caps_known) from its bytes, and keep a copy of them. There are 64 of them (or
+ * 128, of a CardBus bridge) for users without privilege, 256, or 4096. Before
+ * topology_link(). The identity of a VF, whose own registers read ffff, is left
+ * as it is.
+ * 0; -EINVAL with *error (to be freed; does not name the function) for any other
+ * @size, as it must have been cut short, for all ones, an unknown header, or a
+ * chain of capabilities that loops; -ENOMEM.
  */
 int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size, char **error);
 
@@ -208,6 +212,37 @@ size_t topology_count(const struct pci_topology *topology);
 /* No AMD IOMMU is described by firmware: its southbridges' quirk does not count. */
 void topology_set_no_ivrs(struct pci_topology *topology);
 bool topology_no_ivrs(const struct pci_topology *topology);
+
+/**
+ * struct acs_verdict - whether a function keeps peers apart
+ * @isolated: what a group needs is in force
+ * @basis: why that is said
+ * @missing: ACS_* that are not in force; 0 when @isolated
+ * @quirk: what is known about this device, for ACS_BY_QUIRK; or NULL
+ */
+enum acs_basis {
+	ACS_SINGLE, /* one function, no port: there is no peer */
+	ACS_REGISTERS, /* its control register says so */
+	ACS_ABSENT, /* it has no ACS capability, and should */
+	ACS_NEVER, /* its type never has one */
+	ACS_CONVENTIONAL, /* no PCI Express: whoever is on the bus hears all */
+	ACS_BY_QUIRK,
+};
+struct acs_verdict {
+	bool isolated;
+	enum acs_basis basis;
+	uint16_t missing;
+	const char *quirk;
+};
+struct acs_verdict acs_check(const struct pci_topology *topology, const struct pci_function *fn);
+/* "SV RR CR UF": the names of the bits; at most ACS_NAMES_SIZE with the NUL. */
+#define ACS_NAMES_SIZE 32
+void acs_names(uint16_t bits, char text[ACS_NAMES_SIZE]);
+
+/* Whether DMA of one may carry the requester id of the other (same bus). */
+bool pci_functions_alias(const struct pci_function *a, const struct pci_function *b);
+/* What is known of DMA with foreign requester ids from this device; NULL: nothing. */
+const char *pci_alias_quirk(const struct pci_function *fn);
 
 /* What Linux does at boot with an IOMMU: enable SV, RR, CR and UF where implemented. */
 void topology_enable_acs(struct pci_topology *topology);
