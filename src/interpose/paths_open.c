@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "interpose/attr.h"
 #include "interpose/paths.h"
 
 int __open(const char *path, int flags, ...);
@@ -37,7 +38,7 @@ static int open_device(const struct view *view, int flags)
 
 	if (view->fd >= 0)
 		name = fd_path(view->fd);
-	if (!name || !view_is_device(name) || (flags & O_PATH))
+	if (!name || !view_is_answered(name) || (flags & O_PATH))
 		return -2;
 	if (view->fd >= 0 && (flags & O_NOFOLLOW))
 		return -2; /* ELOOP, says the kernel */
@@ -67,6 +68,7 @@ static int open_check_sysfs(const struct view *view, int *flags)
 	if ((*flags & O_ACCMODE) != O_RDONLY && !(*flags & O_PATH) &&
 	    !REAL(stat)(view->path, &st) && S_ISREG(st.st_mode) && !(st.st_mode & 0222))
 		return fail_with(EACCES);
+	*flags &= ~(O_CREAT | O_TRUNC); /* what is there stays */
 	return 0;
 }
 
@@ -89,7 +91,9 @@ static NOINLINE int open_viewed(int dirfd, const char *path, int flags, mode_t m
 	fd = REAL(openat)(dirfd, view.path, flags, mode);
 	if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY)
 		view_note_dir(fd);
-	return fd;
+	else if (fd >= 0 && view.shown && view_is_sysfs(view.shown))
+		fd = attr_open(fd, flags);
+	return fd < -1 ? fail_with(-fd) : fd;
 }
 
 static inline mode_t open_mode(int flags, va_list args)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Devices that get and lose drivers, leave the bus and come back: the links
+ * and files that follow. All of it with the turn taken (files_open()).
+ */
+#ifndef RF_MACHINE_DRIVER_HOTPLUG_H
+#define RF_MACHINE_DRIVER_HOTPLUG_H
+
+#include "machine/driver_files.h"
+
+/* Whether a program has the group (a number, as text) open. */
+bool group_in_use(const struct session_files *files, const char *group);
+
+/* Bind a device to a driver, or with NULL to none. 0 or a negative errno. */
+int device_set_driver(const struct session_files *files, const char *address, const char *driver);
+/* Show or hide what there is only for devices of vfio-pci: nodes of the group and of the device. */
+int device_show_vfio(const struct session_files *files, const char *address);
+
+/* Take a device off the bus, those below it first. */
+int device_remove(const struct session_files *files, const char *address);
+/* Put back whatever was taken off, and let drivers have it. */
+int bus_rescan(const struct session_files *files);
+
+/* driver.c: let the drivers that match have a device that has none. */
+int device_probe(const struct session_files *files, const char *address);
+int driver_attach(const struct session_files *files, const char *driver, const char *address);
+
+#endif

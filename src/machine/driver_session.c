@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Driver binding at the two ends of a session: what is written when it is made,
+ * and what a process with a machine takes over from it.
+ */
+#include "machine/driver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/driver_files.h"
+#include "machine/driver_hotplug.h"
+#include "machine/fail.h"
+
+static int add_ids_file(const struct session_files *files, const char *driver, void *arg)
+{
+	struct layout *layout = arg;
+
+	layout_file(layout, 0600, driver, "%s", "");
+	return 0;
+}
+
+void driver_layout(struct layout *layout, const struct rf_machine *machine)
+{
+	const struct session_files files = { .root = layout->root, .lock = -1 };
+	char *native = NULL;
+	size_t size = 0;
+	FILE *text = open_memstream(&native, &size);
+
+	layout_enter(layout, "spare");
+	layout_enter(layout, "lock");
+	layout_file(layout, 0600, "drivers", "%s", "");
+	layout_enter(layout, "drivers");
+	if (!layout->err)
+		files_each(&files, "sys/bus/pci/drivers", add_ids_file, layout);
+	if (!text) {
+		layout->err = layout->err ?: -ENOMEM;
+		return;
+	}
+	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
+		if (dev->host_driver && strcmp(dev->host_driver, "vfio-pci") != 0)
+			fprintf(text, "%s %s\n", dev->name, (const char *)dev->host_driver);
+	fclose(text);
+	layout_bytes(layout, 0600, ".native", native, size);
+	free(native);
+}
+
+static int settle_device(const struct session_files *files, const char *address, void *arg)
+{
+	return device_show_vfio(files, address);
+}
+
+int driver_settle(int session, char **error)
+{
+	const struct session_files files = { .root = session, .lock = -1 };
+	int ret = files_each(&files, "sys/bus/pci/devices", settle_device, NULL);
+
+	return ret ? fail(ret, error, "drivers: %s", strerror(-ret)) : 0;
+}
+
+/* A name that lives as long as the machine. */
+static char *driver_name_keep(struct rf_machine *machine, const char *name)
+{
+	struct driver_name *kept;
+	size_t len = strlen(name);
+
+	for (kept = machine->driver_names; kept; kept = kept->next)
+		if (!strcmp(kept->name, name))
+			return kept->name;
+	kept = malloc(sizeof(*kept) + len + 1);
+	if (!kept)
+		return NULL;
+	memcpy(kept->name, name, len + 1);
+	kept->next = machine->driver_names;
+	machine->driver_names = kept;
+	return kept->name;
+}
+
+void driver_refresh(const char *session, struct rf_machine *machine)
+{
+	char path[PATH_MAX], name[NAME_SIZE];
+	struct session_files files;
+	int saved = errno;
+
+	if (files_open(&files, session, true))
+		return;
+	for (struct rf_device *dev = machine->devices; dev; dev = dev->next) {
+		void *driver = NULL;
+
+		path_print(path, "sys/bus/pci/devices/%s/driver", dev->name);
+		if (link_name(&files, path, name))
+			driver = driver_name_keep(machine, name);
+		__atomic_store_n(&dev->host_driver, driver, __ATOMIC_RELEASE);
+	}
+	files_close(&files);
+	errno = saved;
+}
