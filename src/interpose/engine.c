@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "interpose/claim.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
@@ -97,6 +98,7 @@ static struct rf_machine *machine_make(void)
 	if (!session_stats(session_dir, &shared))
 		stats_use(shared);
 	signals_install();
+	made->vfio.claims = &claim_ops;
 	self.owner = made->self;
 	atomic_store_explicit(&machine, made, memory_order_release);
 	return made;

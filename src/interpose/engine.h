@@ -61,7 +61,9 @@ void signals_install(void);
 const char *view_path(int dirfd, const char *path, char *buf);
 /* The inverse, for readlink, realpath, getcwd: strips the session's prefix in place. */
 void view_unmap(char *path);
-/* Whether @path (a program's own) is one that device_open() answers. */
+/* Whether @path (a program's own) is a device of ours. */
 bool view_is_device(const char *path);
+/* Whether it is one that device_open() answers. */
+bool view_is_answered(const char *path);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "interpose/attr.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
@@ -51,6 +52,8 @@ INTERPOSED int close(int fd)
 {
 	if (unlikely(fd_is_ours(fd)))
 		return (int)result(fd_close(fd));
+	if (unlikely(attr_any()))
+		attr_flush(fd);
 	return REAL(close)(fd);
 }
 
@@ -76,6 +79,8 @@ INTERPOSED int dup(int fd)
 
 INTERPOSED int dup2(int fd, int to)
 {
+	if (unlikely(attr_any()) && fd != to)
+		attr_flush(to);
 	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
 		return (int)result(fd_dup_to(fd, to, 0, true));
 	return REAL(dup2)(fd, to);
@@ -83,6 +88,8 @@ INTERPOSED int dup2(int fd, int to)
 
 INTERPOSED int dup3(int fd, int to, int flags)
 {
+	if (unlikely(attr_any()) && fd != to)
+		attr_flush(to);
 	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
 		return (int)result(fd_dup_to(fd, to, flags, false));
 	return REAL(dup3)(fd, to, flags);

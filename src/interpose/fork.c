@@ -26,6 +26,7 @@
 
 #include "base/sys.h"
 #include "interpose/bar.h"
+#include "interpose/claim.h"
 #include "interpose/doorbell.h"
 #include "interpose/engine.h"
 #include "interpose/fd.h"
@@ -52,6 +53,7 @@ static void abandon(void)
 	doorbell_abandon();
 	bar_abandon();
 	fd_abandon();
+	claim_abandon();
 	engine_abandon();
 }
 

@@ -19,6 +19,9 @@ struct file_caller *engine_caller(void);
 /* The owner of this process's memory once something may be pinned; NULL before: one load. */
 struct rf_owner *engine_owner(void);
 
+/* The file of /proc/self/task/TID/fail-nth: 0; -EACCES for another thread's; -ENOMEM. */
+int fail_nth_open(const char *path, struct file **out);
+
 /* In a child of fork: forget the machine, its locks and counters. */
 void engine_abandon(void);
 

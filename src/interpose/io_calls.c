@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "interpose/attr.h"
 #include "interpose/bar.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
@@ -121,6 +122,8 @@ INTERPOSED ssize_t write(int fd, const void *buf, size_t len)
 
 	if (unlikely(fd_is_ours(fd)))
 		ret = result(our_io(fd, (void *)buf, len, 0, false, true));
+	else if (unlikely(attr_any()) && attr_write(fd, buf, len, &ret))
+		return result(ret);
 	else
 		ret = REAL(write)(fd, buf, len);
 	return is_bar_fault(ret, buf, len) ? bounce(fd, (void *)buf, len, 0, false, true) : ret;
@@ -146,6 +149,8 @@ INTERPOSED ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
 
 	if (unlikely(fd_is_ours(fd)))
 		ret = result(our_io(fd, (void *)buf, len, off, true, true));
+	else if (unlikely(attr_any()) && attr_write(fd, buf, len, &ret))
+		return result(ret);
 	else
 		ret = REAL(pwrite)(fd, buf, len, off);
 	return is_bar_fault(ret, buf, len) ? bounce(fd, (void *)buf, len, off, true, true) : ret;
@@ -222,6 +227,9 @@ INTERPOSED ssize_t writev(int fd, const struct iovec *iov, int nr)
 
 	if (unlikely(fd_is_ours(fd)))
 		ret = result(our_iov(fd, iov, nr, 0, false, true));
+	else if (unlikely(attr_any()) && nr > 0 &&
+		 attr_write(fd, iov[0].iov_base, iov[0].iov_len, &ret))
+		return result(ret); /* a short write: the next one brings the rest */
 	else
 		ret = REAL(writev)(fd, iov, nr);
 	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, AT_POSITION, true) : ret;

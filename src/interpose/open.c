@@ -1,127 +1,90 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opening what only we have: the container, and groups.
- *
- * A group is open in one process of the session at a time: whoever opens it
- * holds SESSION/lock/group-N with flock() until the group's file is released.
- * The kernel drops the lock of a process that dies, however that happens. A
- * child of fork shares the lock with its parent, so the owner unlocks
- * explicitly, and a child closes its copy without a word.
+ * Opening what only we have: containers, groups, devices, iommufds.
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/sys.h"
+#include "interpose/claim.h"
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
+#include "machine/driver.h"
 #include "machine/machine.h"
-#include "vfio/vfio.h"
 
-struct group_lock {
-	int fd;
-};
-
-static void group_unlock(void *arg)
+/* A group has a node in /dev while vfio-pci has one of its devices. */
+static bool group_has_node(const struct rf_group *group)
 {
-	struct group_lock *lock = arg;
+	for (unsigned i = 0; i < group->nr_devices; i++) {
+		const char *driver = group->devices[i]->host_driver;
 
-	flock(lock->fd, LOCK_UN);
-	fd_hidden_close(&lock->fd);
-	free(lock);
+		if (driver && !strcmp(driver, "vfio-pci"))
+			return true;
+	}
+	return false;
 }
 
-/* NULL with *@err: -EBUSY when another process (or an open of this one) has it. */
-static struct group_lock *group_lock(unsigned id, int *err)
-{
-	struct group_lock *lock;
-	char path[PATH_MAX];
-	int saved = errno;
-
-	if (snprintf(path, sizeof(path), "%s/lock/group-%u", engine_session(), id) >= PATH_MAX) {
-		*err = -ENAMETOOLONG;
-		return NULL;
-	}
-	*err = -ENOMEM;
-	lock = malloc(sizeof(*lock));
-	if (!lock)
-		return NULL;
-	lock->fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock->fd < 0) {
-		*err = lock->fd;
-		goto free_lock;
-	}
-	if (flock(lock->fd, LOCK_EX | LOCK_NB)) {
-		*err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		errno = saved;
-		goto close_lock;
-	}
-	fd_hide(&lock->fd);
-	return lock;
-close_lock:
-	sys_close(lock->fd);
-free_lock:
-	free(lock);
-	return NULL;
-}
-
-static struct file *group_open(struct rf_machine *machine, unsigned id, int *err)
+static int group_open(struct rf_machine *machine, unsigned id, struct file **file)
 {
 	struct rf_group *group = machine_group(machine, id);
-	struct group_lock *lock;
-	struct file *file;
+	void *claim;
+	int ret;
 
-	*err = -ENOENT;
-	if (!group)
-		return NULL;
-	lock = group_lock(id, err);
-	if (!lock)
-		return NULL;
-	*err = vfio_open_group(group, &machine->vfio, &file);
-	if (*err) {
-		group_unlock(lock);
-		return NULL;
+	if (!group || !group_has_node(group))
+		return -ENOENT;
+	ret = claim_group(id, &claim);
+	if (ret)
+		return ret;
+	ret = vfio_open_group(group, &machine->vfio, file);
+	if (ret) {
+		claim_group_drop(claim);
+		return ret;
 	}
-	file->gone = group_unlock;
-	file->gone_arg = lock;
-	return file;
+	(*file)->gone = claim_group_drop;
+	(*file)->gone_arg = claim;
+	return 0;
 }
 
-/* "/dev/vfio/17": true with the number. */
-static bool group_number(const char *path, unsigned *id)
+static int cdev_open(struct rf_machine *machine, unsigned index, struct file **file)
 {
-	static const char prefix[] = "/dev/vfio/";
+	struct rf_device *dev = machine_cdev(machine, index);
+
+	return dev ? vfio_open_device(dev, index, &machine->vfio, file) : -ENOENT;
+}
+
+/* What follows @prefix in @path, if it is a number and nothing else: true. */
+static bool path_number(const char *path, const char *prefix, unsigned *number)
+{
 	unsigned long n;
 	char *end;
 
-	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
+	if (strncmp(path, prefix, strlen(prefix)) != 0)
 		return false;
-	path += sizeof(prefix) - 1;
+	path += strlen(prefix);
 	if (path[0] < '0' || path[0] > '9' || (path[0] == '0' && path[1]))
 		return false;
 	n = strtoul(path, &end, 10);
-	*id = (unsigned)n;
+	*number = (unsigned)n;
 	return !*end && n <= UINT_MAX;
 }
 
-static struct file *device_file(struct rf_machine *machine, const char *path, int *err)
+static int device_file(struct rf_machine *machine, const char *path, struct file **file)
 {
-	struct file *file;
-	unsigned id;
+	unsigned number;
 
-	if (group_number(path, &id))
-		return group_open(machine, id, err);
-	*err = -ENOENT;
-	if (strcmp(path, "/dev/vfio/vfio") != 0)
-		return NULL;
-	*err = vfio_open_container(&machine->vfio, &file);
-	return *err ? NULL : file;
+	if (!strncmp(path, "/dev/vfio/", 10))
+		driver_refresh(engine_session(), machine); /* who is bound to what by now */
+	if (path_number(path, "/dev/vfio/", &number))
+		return group_open(machine, number, file);
+	if (path_number(path, "/dev/vfio/devices/vfio", &number))
+		return cdev_open(machine, number, file);
+	if (!strcmp(path, "/dev/vfio/vfio"))
+		return vfio_open_container(&machine->vfio, file);
+	if (!strncmp(path, "/proc/", 6))
+		return fail_nth_open(path, file);
+	return -ENOENT;
 }
 
 int device_open(const char *path, int oflags)
@@ -133,8 +96,8 @@ int device_open(const char *path, int oflags)
 	if (!machine)
 		return -ENOENT;
 	fd_sweep();
-	file = device_file(machine, path, &ret);
-	if (!file)
+	ret = device_file(machine, path, &file);
+	if (ret)
 		return ret;
 	ret = fd_install(file, oflags);
 	if (ret < 0)

@@ -33,7 +33,9 @@
 #include "base/sys.h"
 #include "memory/fault.h"
 
-#define PAGE 4096u
+#define PAGE	     4096u
+#define SELFTEST_DIR "/sys/kernel/debug/failslab"
+#define FAIL_NTH     "/proc/fail-nth" /* what stands in the tree for every thread's */
 
 /* Device numbers: misc devices share major 10; the others are dynamic on Linux. */
 enum { MAJOR_MISC = 10, MINOR_VFIO = 196, MINOR_IOMMU = 126, MAJOR_GROUP = 511, MAJOR_CDEV = 510 };
@@ -46,6 +48,7 @@ static const struct {
 	{ "kernel/iommu_groups", false },
 	{ "kernel/debug/iommu", true },
 	{ "kernel/debug/vfio", false },
+	{ "kernel/debug", false }, /* see view_state.selftest */
 	{ "class/iommu", false },
 	{ "class/vfio", false },
 	{ "class/vfio-dev", false },
@@ -66,6 +69,7 @@ static struct {
 	atomic_bool ready;
 	atomic_bool cwd_matters;
 	atomic_bool dirs_matter;
+	bool selftest; /* the session has what the kernel's iommufd tests want to be there */
 	size_t length;
 	char session[PATH_MAX / 2];
 } view_state;
@@ -128,6 +132,20 @@ static long cwd_name(char *buf, size_t size)
 	return len < 0 ? len : len - 1;
 }
 
+/* Whether the tree has a file of that name. */
+static bool view_has(const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	memcpy(path, view_state.session, view_state.length);
+	strcpy(path + view_state.length, name);
+	fd = sys_open(path, O_PATH | O_CLOEXEC, 0);
+	if (fd >= 0)
+		sys_close(fd);
+	return fd >= 0;
+}
+
 /* The session's name as the kernel would spell it, for comparing. */
 static void view_init(void)
 {
@@ -150,6 +168,7 @@ static void view_init(void)
 	/* Racing threads write the same bytes. */
 	memcpy(view_state.session, name, (size_t)len);
 	view_state.length = (size_t)len;
+	view_state.selftest = view_has(SELFTEST_DIR);
 	atomic_store_explicit(&view_state.ready, true, memory_order_release);
 	view_note_cwd();
 	signals_install(); /* path_fetch() relies on it */
@@ -196,6 +215,8 @@ static bool view_covers(const char *name)
 			const char *want = covered_sys[i].name;
 
 			if (name[5] != want[0])
+				continue;
+			if (!strcmp(want, "kernel/debug") && !view_state.selftest)
 				continue;
 			if (covered_sys[i].loose ? !strncmp(name + 5, want, strlen(want)) :
 						   name_begins(name + 5, want))
@@ -380,37 +401,66 @@ static bool parse_number(const char **at, int *out)
 	return true;
 }
 
+/* What follows in a name of this process's directory in /proc, or of a thread's; NULL: it is none. */
+static const char *view_proc_self(const char *name)
+{
+	int pid;
+
+	if (strncmp(name, "/proc/", 6))
+		return NULL;
+	name += 6;
+	if (!strncmp(name, "self/", 5))
+		name += 5;
+	else if (!strncmp(name, "thread-self/", 12))
+		name += 12;
+	else if (parse_number(&name, &pid) && *name == '/' && pid == sys_getpid())
+		name++;
+	else
+		return NULL;
+	if (!strncmp(name, "task/", 5)) {
+		name += 5;
+		if (!parse_number(&name, &pid) || *name++ != '/')
+			return NULL;
+	}
+	return name;
+}
+
+static bool view_is_fail_nth(const char *name)
+{
+	const char *rest = view_state.selftest ? view_proc_self(name) : NULL;
+
+	return rest && !strcmp(rest, "fail-nth");
+}
+
 /* The descriptor that a name like /proc/self/fd/3 stands for, if it is ours; else -1. */
 static int view_proc_fd(const char *name)
 {
-	int pid, fd;
+	const char *rest = view_proc_self(name);
+	int fd;
 
-	if (!strncmp(name, "/dev/fd/", 8)) {
+	if (!strncmp(name, "/dev/fd/", 8))
 		name += 8;
-	} else if (!strncmp(name, "/proc/", 6)) {
-		name += 6;
-		if (!strncmp(name, "self/", 5))
-			name += 5;
-		else if (!strncmp(name, "thread-self/", 12))
-			name += 12;
-		else if (parse_number(&name, &pid) && *name == '/' && pid == sys_getpid())
-			name++;
-		else
-			return -1;
-		if (!strncmp(name, "task/", 5)) {
-			name += 5;
-			if (!parse_number(&name, &pid) || *name++ != '/')
-				return -1;
-		}
-		if (strncmp(name, "fd/", 3))
-			return -1;
-		name += 3;
-	} else {
+	else if (rest && !strncmp(rest, "fd/", 3))
+		name = rest + 3;
+	else
 		return -1;
-	}
 	if (!parse_number(&name, &fd) || *name || !fd_is_ours(fd))
 		return -1;
 	return fd;
+}
+
+/* @name is a file at another place of the tree. */
+static void view_show_at(struct view *view, const char *name, const char *place)
+{
+	size_t at = view_state.length + strlen(place) + 1, len = strlen(name) + 1;
+
+	if (at + len > sizeof(view->buf))
+		return;
+	memmove(view->buf + at, name, len);
+	memcpy(view->buf, view_state.session, view_state.length);
+	strcpy(view->buf + view_state.length, place);
+	view->path = view->buf;
+	view->shown = view->buf + at;
 }
 
 int view_resolve(struct view *view, int dirfd, const char *path)
@@ -447,6 +497,10 @@ int view_resolve(struct view *view, int dirfd, const char *path)
 		view->shown = name;
 		return 0;
 	}
+	if (view_is_fail_nth(name)) {
+		view_show_at(view, name, FAIL_NTH);
+		return 0;
+	}
 	view->fd = view_proc_fd(name);
 	if (followed)
 		view->path = name;
@@ -474,6 +528,11 @@ const char *view_path(int dirfd, const char *path, char *buf)
 		return path;
 	strcpy(buf, view.path);
 	return buf;
+}
+
+bool view_is_answered(const char *path)
+{
+	return view_is_device(path) || view_is_fail_nth(path);
 }
 
 /* What follows /dev/vfio/ in the name of a device: "vfio", "7", "noiommu-7", "devices/vfio7". */
@@ -548,6 +607,13 @@ void view_fix_stat(const char *shown, struct stat *st)
 	st->st_blocks = 0;
 }
 
+static mode_t device_mode(const char *name)
+{
+	if (!strcmp(name, "/dev/vfio/vfio"))
+		return 0666;
+	return strcmp(name, "/dev/iommu") ? 0600 : 0660;
+}
+
 void view_fix_fstat(int fd, struct stat *st)
 {
 	const char *name = fd_path(fd);
@@ -557,8 +623,11 @@ void view_fix_fstat(int fd, struct stat *st)
 	st->st_size = 0;
 	st->st_blocks = 0;
 	if (view_is_device(name)) {
-		st->st_mode = S_IFCHR | (strcmp(name, "/dev/vfio/vfio") ? 0600 : 0666);
+		st->st_mode = S_IFCHR | device_mode(name);
 		st->st_rdev = view_rdev(name);
+	} else if (view_is_fail_nth(name)) {
+		st->st_mode = S_IFREG | 0644;
+		st->st_rdev = 0;
 	} else {
 		st->st_mode = S_IRUSR | S_IWUSR; /* an anonymous inode has no type */
 		st->st_rdev = 0;

@@ -69,6 +69,7 @@ struct description {
 	bool unsafe_interrupts;
 	bool hide_mmap;
 	bool emulate_huge_pages;
+	bool iommufd_selftest;
 	enum memlock memlock;
 	uint64_t memlock_bytes;
 	uint32_t entry_limit;

@@ -217,6 +217,12 @@ void rf_machine_free(struct rf_machine *machine)
 			device_free(machine->desc->devices[i]->made);
 	if (machine->self)
 		owner_free(machine->self);
+	while (machine->driver_names) {
+		struct driver_name *name = machine->driver_names;
+
+		machine->driver_names = name->next;
+		free(name);
+	}
 	description_free(machine->desc);
 	free(machine);
 }
@@ -269,6 +275,25 @@ struct rf_group *machine_group(struct rf_machine *machine, unsigned id)
 	while (group && group->id != id)
 		group = group->next;
 	return group;
+}
+
+unsigned machine_cdev_index(const struct rf_machine *machine, const struct rf_device *dev)
+{
+	unsigned index = 0;
+
+	for (const struct rf_device *d = machine->devices; d != dev; d = d->next)
+		index += d->group != NULL;
+	return index;
+}
+
+struct rf_device *machine_cdev(struct rf_machine *machine, unsigned index)
+{
+	struct rf_device *dev = machine->devices;
+
+	for (; dev; dev = dev->next)
+		if (dev->group && !index--)
+			break;
+	return dev;
 }
 
 struct rf_device *rf_machine_find(struct rf_machine *machine, const char *address)

@@ -17,6 +17,12 @@
 
 struct description;
 
+/* The name of a driver that some device was bound to; kept as long as the machine. */
+struct driver_name {
+	struct driver_name *next;
+	char name[];
+};
+
 struct rf_machine {
 	struct description *desc;
 	struct iommu_kind kind; /* the description's, with its choice of remapping */
@@ -26,6 +32,7 @@ struct rf_machine {
 	struct rf_device *devices; /* by address */
 	struct rf_group *groups; /* by id */
 	struct rf_owner *self;
+	struct driver_name *driver_names; /* see driver_refresh() */
 };
 
 /*
@@ -36,6 +43,14 @@ int machine_build(struct description *desc, struct rf_machine **out, char **erro
 
 struct rf_device *machine_device(struct rf_machine *machine, const struct pci_address *address);
 struct rf_group *machine_group(struct rf_machine *machine, unsigned id);
+
+/*
+ * The number in a device's name /dev/vfio/devices/vfioN: counted by address
+ * over all devices that have a group, whatever driver they are bound to, so that it stays.
+ */
+unsigned machine_cdev_index(const struct rf_machine *machine, const struct rf_device *dev);
+/* The device of that number, or NULL. */
+struct rf_device *machine_cdev(struct rf_machine *machine, unsigned index);
 
 /* Whether the IOMMU shows itself as Intel's do: /sys/class/iommu/dmar0. */
 bool machine_is_x86(const struct rf_machine *machine);

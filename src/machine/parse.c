@@ -35,7 +35,7 @@ struct reader {
 static const char *const machine_keys[] = {
 	"iommu",   "interrupt-remapping", "unsafe-interrupts", "hide-mmap",
 	"memlock", "dma-entry-limit",	  "devices",	       "emulate-huge-pages",
-	NULL,
+	"iommufd-selftest", NULL,
 };
 static const char *const device_keys[] = { "model", "address",	"group",      "driver",
 					   "bars",  "irq-line", "properties", NULL };
@@ -371,6 +371,8 @@ static int read_machine_key(struct reader *r, struct spot spot, const char *key,
 		return read_bool(r, spot, key, value, &desc->hide_mmap);
 	if (!strcmp(key, "emulate-huge-pages"))
 		return read_bool(r, spot, key, value, &desc->emulate_huge_pages);
+	if (!strcmp(key, "iommufd-selftest"))
+		return read_bool(r, spot, key, value, &desc->iommufd_selftest);
 	if (!strcmp(key, "memlock"))
 		return read_memlock(r, spot, value);
 	if (!strcmp(key, "devices"))

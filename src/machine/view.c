@@ -12,20 +12,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/description.h"
+#include "machine/driver.h"
 #include "machine/layout.h"
 #include "machine/machine.h"
 #include "machine/view.h"
 
-#define VFIO_MAJOR 511
-#define MISC_MAJOR 10
-#define VFIO_MINOR 196 /* of misc: the container */
+#define VFIO_MAJOR  511
+#define DRIVERS_MAX 512u
+#define MISC_MAJOR  10
+#define VFIO_MINOR  196 /* of misc: the container */
+#define IOMMU_MINOR 126 /* of misc, where Linux takes whatever is free */
 
 static bool bound_to(const struct rf_device *dev, const char *driver)
 {
 	return dev->host_driver && !strcmp(dev->host_driver, driver);
 }
 
-static void view_power(struct layout *layout, const char *dir)
+void view_power(struct layout *layout, const char *dir)
 {
 	layout_enter(layout, "%s/power", dir);
 	layout_file(layout, 0644, "control", "on\n");
@@ -85,13 +89,29 @@ static void view_driver(struct layout *layout, const struct rf_machine *machine,
 				    dev->name);
 }
 
-/* Whether an earlier device has the same driver, so that it is there already. */
-static bool driver_seen(const struct rf_machine *machine, const struct rf_device *dev)
+/* Every driver that has, or could have, one of the devices; each once. */
+static void view_drivers(struct layout *layout, const struct rf_machine *machine)
 {
-	for (const struct rf_device *d = machine->devices; d != dev; d = d->next)
-		if (bound_to(d, dev->host_driver))
-			return true;
-	return false;
+	const char *seen[DRIVERS_MAX];
+	unsigned n = 0;
+
+	seen[n++] = "vfio-pci";
+	view_driver(layout, machine, "vfio-pci", true);
+	for (struct rf_device *dev = machine->devices; dev; dev = dev->next) {
+		const char *wanted[] = { dev->host_driver,
+					 driver_native(config_read(dev, 0x08, 4) >> 8) };
+
+		for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
+			unsigned at = 0;
+
+			while (at < n && wanted[i] && strcmp(seen[at], wanted[i]) != 0)
+				at++;
+			if (!wanted[i] || at < n || n == DRIVERS_MAX)
+				continue;
+			seen[n++] = wanted[i];
+			view_driver(layout, machine, wanted[i], false);
+		}
+	}
 }
 
 static void view_bus_pci(struct layout *layout, const struct rf_machine *machine)
@@ -108,10 +128,7 @@ static void view_bus_pci(struct layout *layout, const struct rf_machine *machine
 	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
 		layout_link(layout, dev->name, "../../../devices/pci%.7s/%s", dev->name, dev->name);
 
-	view_driver(layout, machine, "vfio-pci", true);
-	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
-		if (dev->host_driver && !bound_to(dev, "vfio-pci") && !driver_seen(machine, dev))
-			view_driver(layout, machine, dev->host_driver, false);
+	view_drivers(layout, machine);
 }
 
 static const char *resv_name(enum iommu_resv_type type)
@@ -139,15 +156,6 @@ static void view_reserved(struct layout *layout, const struct iommu_kind *kind)
 					 (unsigned long long)kind->resv[i].range.last,
 					 resv_name(kind->resv[i].type));
 	layout_file(layout, 0444, "reserved_regions", "%s", text);
-}
-
-/* A group shows in /dev once vfio-pci has one of its devices. */
-static bool group_has_vfio(const struct rf_group *group)
-{
-	for (unsigned i = 0; i < group->nr_devices; i++)
-		if (bound_to(group->devices[i], "vfio-pci"))
-			return true;
-	return false;
 }
 
 static void view_groups(struct layout *layout, const struct rf_machine *machine)
@@ -187,12 +195,16 @@ static void view_dev(struct layout *layout, const struct rf_machine *machine)
 	view_char_device(layout, "misc", "vfio", "vfio/vfio", MISC_MAJOR, VFIO_MINOR);
 	layout_enter(layout, "dev/vfio");
 	layout_file(layout, 0666, "vfio", "%s", "");
+	view_char_device(layout, "misc", "iommu", "iommu", MISC_MAJOR, IOMMU_MINOR);
+	layout_enter(layout, "dev");
+	layout_file(layout, 0660, "iommu", "%s", "");
+	layout_enter(layout, "sys/class/vfio-dev");
+	for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+		view_cdev(layout, dev);
 	layout_enter(layout, "sys/class/vfio");
 	for (const struct rf_group *group = machine->groups; group; group = group->next) {
 		char id[16], devname[32];
 
-		if (!group_has_vfio(group))
-			continue;
 		snprintf(id, sizeof(id), "%u", group->id);
 		snprintf(devname, sizeof(devname), "vfio/%u", group->id);
 		view_char_device(layout, "vfio", id, devname, VFIO_MAJOR, group->id);
@@ -203,7 +215,7 @@ static void view_dev(struct layout *layout, const struct rf_machine *machine)
 
 static void view_modules(struct layout *layout, const struct rf_machine *machine)
 {
-	static const char *const names[] = { "vfio", "vfio_iommu_type1", "vfio_pci",
+	static const char *const names[] = { "iommufd", "vfio", "vfio_iommu_type1", "vfio_pci",
 					     "vfio_pci_core" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -241,5 +253,7 @@ int view_build(const struct rf_machine *machine, int dirfd, char **error)
 	view_iommu(&layout, machine);
 	view_modules(&layout, machine);
 	view_dev(&layout, machine);
+	if (machine->desc->iommufd_selftest)
+		view_selftest(&layout);
 	return layout_end(&layout, error);
 }

@@ -105,6 +105,7 @@ char *description_write(const struct description *desc)
 	    put(root, "unsafe-interrupts", json_boolean(desc->unsafe_interrupts)) &&
 	    put(root, "hide-mmap", json_boolean(desc->hide_mmap)) &&
 	    put(root, "emulate-huge-pages", json_boolean(desc->emulate_huge_pages)) &&
+	    put(root, "iommufd-selftest", json_boolean(desc->iommufd_selftest)) &&
 	    put(root, "memlock", write_memlock(desc)) &&
 	    put(root, "dma-entry-limit", json_integer(desc->entry_limit)) &&
 	    put(root, "devices", write_devices(desc)))

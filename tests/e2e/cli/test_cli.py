@@ -241,7 +241,7 @@ def the_program_sees_the_machine():
     done = command("run", "--quiet", "--device", "edu", "--device", "nvme,size=1M", "sh", "-c",
                    "cat /sys/bus/pci/devices/*/vendor; readlink "
                    "/sys/bus/pci/devices/0000:02:00.0/iommu_group; ls /dev/vfio")
-    expect(done.stdout == "0x1234\n0x1b36\n../../../kernel/iommu_groups/2\n1\n2\nvfio\n",
+    expect(done.stdout == "0x1234\n0x1b36\n../../../kernel/iommu_groups/2\n1\n2\ndevices\nvfio\n",
            done.stdout + done.stderr)
 
 

@@ -125,7 +125,9 @@ static void directories_list_what_linux_lists(void **state)
 {
 	build(two);
 	lists(".", "dev/ sys/");
-	lists("dev/vfio", "1 2 vfio");
+	lists("dev", "iommu vfio/");
+	lists("dev/vfio", "1 2 devices/ vfio");
+	lists("dev/vfio/devices", "vfio0 vfio1");
 	lists("sys", "bus/ class/ devices/ kernel/ module/");
 	lists("sys/bus/pci", "devices/ drivers/ drivers_autoprobe drivers_probe rescan "
 			     "resource_alignment slots/ uevent");
@@ -133,18 +135,20 @@ static void directories_list_what_linux_lists(void **state)
 	lists("sys/bus/pci/drivers", "vfio-pci/");
 	lists("sys/bus/pci/drivers/vfio-pci", "0000:00:04.0@ 0000:00:05.0@ bind module@ new_id "
 					      "remove_id uevent unbind");
-	lists("sys/class", "iommu/ misc/ pci_bus/ vfio/");
+	lists("sys/class", "iommu/ misc/ pci_bus/ vfio-dev/ vfio/");
 	lists("sys/devices", "pci0000:00/ virtual/");
 	lists("sys/devices/pci0000:00", "0000:00:04.0/ 0000:00:05.0/ pci_bus/ power/ uevent");
 	lists("sys/kernel/iommu_groups", "1/ 2/");
 	lists("sys/kernel/iommu_groups/2", "devices/ reserved_regions type");
 	lists("sys/kernel/iommu_groups/2/devices", "0000:00:05.0@");
-	lists("sys/module", "vfio/ vfio_iommu_type1/ vfio_pci/ vfio_pci_core/");
+	lists("sys/module", "iommufd/ vfio/ vfio_iommu_type1/ vfio_pci/ vfio_pci_core/");
 	lists(EDU, "ari_enabled broken_parity_status class config consistent_dma_mask_bits "
 		   "d3cold_allowed device dma_mask_bits driver@ driver_override enable iommu@ "
 		   "iommu_group@ irq local_cpulist local_cpus modalias msi_bus numa_node power/ "
 		   "power_state remove rescan resource revision subsystem@ subsystem_device "
-		   "subsystem_vendor uevent vendor");
+		   "subsystem_vendor uevent vendor vfio-dev/");
+	lists(EDU "vfio-dev", "vfio0/");
+	lists(NVME "vfio-dev/vfio1", "dev device@ power/ subsystem@ uevent");
 }
 
 static void identity_files_parse_as_the_kernels(void **state)
@@ -231,7 +235,11 @@ static void links_lead_where_linux_leads(void **state)
 	leads("sys/class/pci_bus/0000:00/subsystem", "../../../../class/pci_bus");
 	leads("sys/class/vfio/2", "../../devices/virtual/vfio/2");
 	leads("sys/class/vfio/2/subsystem", "../../../../class/vfio");
+	leads("sys/class/vfio-dev/vfio1", "../../devices/pci0000:00/0000:00:05.0/vfio-dev/vfio1");
+	leads(NVME "vfio-dev/vfio1/device", "../../../0000:00:05.0");
+	leads(NVME "vfio-dev/vfio1/subsystem", "../../../../../class/vfio-dev");
 	leads("sys/class/misc/vfio", "../../devices/virtual/misc/vfio");
+	leads("sys/class/misc/iommu", "../../devices/virtual/misc/iommu");
 	leads("sys/module/vfio_pci/drivers/pci:vfio-pci", "../../../bus/pci/drivers/vfio-pci");
 }
 
@@ -276,6 +284,30 @@ static void a_device_without_vfio_has_no_group_node(void **state)
 	leads("sys/bus/pci/devices/0000:02:00.0", "../../../devices/pci0000:02/0000:02:00.0");
 }
 
+static void only_devices_of_vfio_open_by_themselves(void **state)
+{
+	build("{ \"devices\": [ { \"model\": \"edu\", \"driver\": \"none\" },"
+	      " { \"model\": \"edu\", \"group\": \"none\" }, { \"model\": \"edu\" } ] }");
+	assert_false(is_there("sys/bus/pci/devices/0000:01:00.0/vfio-dev"));
+	assert_false(is_there("sys/bus/pci/devices/0000:02:00.0/vfio-dev"));
+	lists("dev/vfio/devices", "vfio1");
+	holds("sys/class/vfio-dev/vfio1/dev", "510:1\n");
+	holds("sys/class/vfio-dev/vfio1/uevent",
+	      "MAJOR=510\nMINOR=1\nDEVNAME=vfio/devices/vfio1\n");
+}
+
+static void the_kernels_tests_find_what_they_set_up(void **state)
+{
+	build("{ \"iommufd-selftest\": true }");
+	holds("sys/kernel/debug/failslab/ignore-gfp-wait", "Y\n");
+	holds("sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "Y\n");
+	assert_true(is_there("proc/fail-nth"));
+	take_down(NULL);
+	build(NULL);
+	assert_false(is_there("sys/kernel/debug"));
+	assert_false(is_there("proc"));
+}
+
 static void an_empty_machine_has_empty_lists(void **state)
 {
 	build(NULL);
@@ -311,6 +343,8 @@ int main(void)
 		cmocka_unit_test_teardown(links_lead_where_linux_leads, take_down),
 		cmocka_unit_test_teardown(the_iommu_tells_its_address_bits, take_down),
 		cmocka_unit_test_teardown(a_device_without_vfio_has_no_group_node, take_down),
+		cmocka_unit_test_teardown(only_devices_of_vfio_open_by_themselves, take_down),
+		cmocka_unit_test_teardown(the_kernels_tests_find_what_they_set_up, take_down),
 		cmocka_unit_test_teardown(an_empty_machine_has_empty_lists, take_down),
 		cmocka_unit_test(a_place_that_cannot_be_written_is_named),
 	};
