@@ -284,13 +284,13 @@ static void a_device_without_vfio_has_no_group_node(void **state)
 	leads("sys/bus/pci/devices/0000:02:00.0", "../../../devices/pci0000:02/0000:02:00.0");
 }
 
-static void only_devices_of_vfio_open_by_themselves(void **state)
+static void only_isolated_devices_open_by_themselves(void **state)
 {
-	build("{ \"devices\": [ { \"model\": \"edu\", \"driver\": \"none\" },"
+	build("{ \"devices\": [ { \"model\": \"edu\" },"
 	      " { \"model\": \"edu\", \"group\": \"none\" }, { \"model\": \"edu\" } ] }");
-	assert_false(is_there("sys/bus/pci/devices/0000:01:00.0/vfio-dev"));
 	assert_false(is_there("sys/bus/pci/devices/0000:02:00.0/vfio-dev"));
-	lists("dev/vfio/devices", "vfio1");
+	lists("dev/vfio/devices", "vfio0 vfio1");
+	lists("sys/bus/pci/devices/0000:03:00.0/vfio-dev", "vfio1/");
 	holds("sys/class/vfio-dev/vfio1/dev", "510:1\n");
 	holds("sys/class/vfio-dev/vfio1/uevent",
 	      "MAJOR=510\nMINOR=1\nDEVNAME=vfio/devices/vfio1\n");
@@ -343,7 +343,7 @@ int main(void)
 		cmocka_unit_test_teardown(links_lead_where_linux_leads, take_down),
 		cmocka_unit_test_teardown(the_iommu_tells_its_address_bits, take_down),
 		cmocka_unit_test_teardown(a_device_without_vfio_has_no_group_node, take_down),
-		cmocka_unit_test_teardown(only_devices_of_vfio_open_by_themselves, take_down),
+		cmocka_unit_test_teardown(only_isolated_devices_open_by_themselves, take_down),
 		cmocka_unit_test_teardown(the_kernels_tests_find_what_they_set_up, take_down),
 		cmocka_unit_test_teardown(an_empty_machine_has_empty_lists, take_down),
 		cmocka_unit_test(a_place_that_cannot_be_written_is_named),
