@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static char last_error[256];
 
@@ -44,7 +45,10 @@ struct rf_device *fake_new(const struct rf_pci_model *model, const char *const *
 	dev->irq_mode = RF_IRQ_MSIX;
 	dev->data = fake_alloc(64, (model->data_size + 63) / 64 * 64);
 	dev->bar = fake_alloc(4096, model->bars[0].size);
-	dev->memory = fake_alloc(4096, FAKE_MEMORY);
+	/* zero pages until touched: a fuzzer makes many devices */
+	dev->memory =
+		mmap(NULL, FAKE_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fake_check(dev->memory != MAP_FAILED, "out of memory");
 	for (i = 0; props && props[2 * i]; i++) {
 		fake_check(i < FAKE_PROPS, "too many properties");
 		dev->props[i].name = props[2 * i];
@@ -64,7 +68,7 @@ void fake_free(struct rf_device *dev)
 {
 	if (dev->model)
 		dev->model->fini(dev);
-	free(dev->memory);
+	munmap(dev->memory, FAKE_MEMORY);
 	free(dev->bar);
 	free(dev->data);
 	free(dev);
@@ -215,27 +219,17 @@ const char *rf_prop_string(const struct rf_device *dev, const char *name)
 
 uint64_t rf_prop_uint(const struct rf_device *dev, const char *name)
 {
+	static const char suffixes[] = "kMGT";
 	const char *text = rf_prop_string(dev, name);
+	const char *suffix;
 	char *end;
 	uint64_t val;
 
 	if (!text)
 		return 0;
 	val = strtoull(text, &end, 0);
-	switch (*end) {
-	case 'T':
-		val <<= 10;
-		/* fall through */
-	case 'G':
-		val <<= 10;
-		/* fall through */
-	case 'M':
-		val <<= 10;
-		/* fall through */
-	case 'k':
-		val <<= 10;
-	}
-	return val;
+	suffix = *end ? strchr(suffixes, *end) : NULL;
+	return suffix ? val << (10 * (suffix - suffixes + 1)) : val;
 }
 
 bool rf_prop_isset(const struct rf_device *dev, const char *name)
