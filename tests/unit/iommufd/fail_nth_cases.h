@@ -17,6 +17,7 @@
 #include "iommufd/abi.h"
 #include "iommufd/selftest.h"
 #include "table.h"
+#include "vfio/abi.h"
 
 #define PAGE   4096ul
 #define LENGTH (64 * PAGE)
