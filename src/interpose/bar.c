@@ -22,6 +22,7 @@
 #include "interpose/bar.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -224,6 +225,10 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	len = page_align(len);
 	ret = -EINVAL;
 	if (!len || off < 0 || off % PAGE)
+		goto refused;
+	ret = -EACCES;
+	if ((of->oflags & O_ACCMODE) == O_WRONLY ||
+	    ((of->oflags & O_ACCMODE) == O_RDONLY && (flags & MAP_SHARED) && (prot & PROT_WRITE)))
 		goto refused;
 	ret = -ENODEV;
 	if (of->file->ops->mmap)

@@ -46,6 +46,7 @@
 #include "base/hidden.h"
 #include "interpose/fork.h"
 #include "interpose/lock.h"
+#include "interpose/ready.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
@@ -193,6 +194,16 @@ static void hidden_close_locked(int *slot)
 	*slot = -1;
 }
 
+int fd_hidden_use(const int *slot, int (*fn)(int fd))
+{
+	int ret;
+
+	engine_lock(&table_lock);
+	ret = fn(*slot);
+	engine_unlock(&table_lock);
+	return ret;
+}
+
 void fd_hidden_close(int *slot)
 {
 	engine_lock(&table_lock);
@@ -279,13 +290,13 @@ int fd_install(struct file *file, int oflags)
 	engine_lock(&table_lock);
 	ret = socket_pair(ends, &inode);
 	if (ret)
-		goto out;
+		goto unlock;
 	d = open_file_new_locked();
 	if (!d) {
 		sys_close(ends[0]);
 		sys_close(ends[1]);
 		ret = -ENOMEM;
-		goto out;
+		goto unlock;
 	}
 	if (!(oflags & O_CLOEXEC))
 		RAW(SYS_fcntl, ends[0], F_SETFD, 0);
@@ -300,8 +311,15 @@ int fd_install(struct file *file, int oflags)
 	atomic_fetch_add(&nr_open, 1);
 	atomic_store_explicit(&d->refs, 1, memory_order_release);
 	table_set(ends[0], FD_FILE, d);
-	ret = ends[0];
-out:
+	engine_unlock(&table_lock);
+	ret = ready_begin(file, &d->peer);
+	if (ret) {
+		file_get(file); /* the caller's, who keeps it when we fail */
+		fd_close(ends[0]);
+		return ret;
+	}
+	return ends[0];
+unlock:
 	engine_unlock(&table_lock);
 	return ret;
 }

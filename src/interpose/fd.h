@@ -79,6 +79,8 @@ void fd_sweep(void);
  */
 void fd_hide(int *slot);
 void fd_hidden_close(int *slot);
+/* What @fn returns for the number, which stays what it is meanwhile. */
+int fd_hidden_use(const int *slot, int (*fn)(int fd));
 
 /* As the system calls, for when one of the numbers is ours. A result or a negative errno. */
 int fd_close(int fd);

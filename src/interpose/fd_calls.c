@@ -16,6 +16,7 @@
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
+#include "interpose/ready.h"
 #include "interpose/real.h"
 
 static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsigned long arg)
@@ -31,6 +32,7 @@ static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsign
 		ret = of->file->ops->ioctl(of->file, engine_caller(), cmd, arg);
 	else
 		ret = -ENOTTY;
+	ready_settle(of->file, fd);
 	fd_put(of);
 	return (int)result(ret);
 }

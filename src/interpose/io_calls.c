@@ -9,6 +9,7 @@
  * which is what our sockets say by themselves.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -19,6 +20,7 @@
 #include "interpose/bar.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
+#include "interpose/ready.h"
 #include "interpose/real.h"
 
 #define BOUNCE_MAX  (1ul << 20)
@@ -33,6 +35,8 @@ static ssize_t file_io(struct open_file *of, void *buf, size_t len, uint64_t off
 {
 	const struct file_ops *ops = of->file->ops;
 
+	if ((of->oflags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
+		return -EBADF;
 	if (writing)
 		return ops->pwrite ? ops->pwrite(of->file, engine_caller(), buf, len, off) :
 				     -EINVAL;
@@ -51,9 +55,13 @@ static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned,
 	of = fd_get(fd, &err);
 	if (!of)
 		return err;
-	ret = file_io(of, buf, len, positioned ? (uint64_t)off : of->pos, writing);
+	if (of->file->ops->stream)
+		ret = positioned ? -ESPIPE : file_io(of, buf, len, 0, writing);
+	else
+		ret = file_io(of, buf, len, positioned ? (uint64_t)off : of->pos, writing);
 	if (ret > 0 && !positioned)
 		of->pos += (uint64_t)ret;
+	ready_settle(of->file, fd);
 	fd_put(of);
 	return ret;
 }

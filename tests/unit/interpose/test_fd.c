@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include "interpose/fd.h"
 #include "interpose/fork.h"
+#include "interpose/ready.h"
 
 static struct file file;
 static unsigned released;
@@ -366,6 +368,91 @@ static void calls_and_closes_may_meet(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
+/* Files whose readiness changes. */
+static bool readable;
+
+static short tell_readable(struct file *f)
+{
+	return readable ? POLLIN | POLLOUT : POLLOUT;
+}
+
+static const struct file_ops polled_ops = { .release = release, .poll = tell_readable };
+
+static short polled(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	assert_true(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void a_file_without_poll_is_always_ready(void **state)
+{
+	int fd = install(O_RDWR);
+
+	assert_int_equal(polled(fd), POLLIN | POLLOUT);
+	fd_close(fd);
+}
+
+static void poll_follows_the_file(void **state)
+{
+	unsigned before;
+	int fd, two, highest;
+
+	readable = false;
+	before = hidden(&highest);
+	file_init(&file, &polled_ops, "/dev/test");
+	fd = install(O_RDWR);
+	two = fd_dup(fd, 0, false);
+	assert_int_equal(polled(fd), POLLOUT);
+	file.wake(file.wake_arg); /* nothing to read after all: put right by the read */
+	ready_settle(&file, fd);
+	assert_int_equal(polled(fd), POLLOUT);
+
+	readable = true;
+	file.wake(file.wake_arg);
+	file.wake(file.wake_arg);
+	assert_int_equal(polled(fd), POLLIN | POLLOUT);
+	ready_settle(&file, two);
+	assert_int_equal(polled(two), POLLIN | POLLOUT);
+	readable = false;
+	ready_settle(&file, two);
+	assert_int_equal(polled(fd), POLLOUT);
+	assert_int_equal(polled(two), POLLOUT);
+	fd_close(fd);
+	fd_close(two);
+	assert_int_equal(released, 1);
+	assert_int_equal(hidden(&highest), before);
+}
+
+static void a_readable_file_starts_readable(void **state)
+{
+	int fd;
+
+	readable = true;
+	file_init(&file, &polled_ops, "/dev/test");
+	fd = install(O_RDWR);
+	assert_int_equal(polled(fd), POLLIN | POLLOUT);
+	fd_close(fd);
+}
+
+/* A file may outlive its descriptor, and say so until it is released. */
+static void waking_after_the_last_close_is_harmless(void **state)
+{
+	int fd;
+
+	readable = false;
+	file_init(&file, &polled_ops, "/dev/test");
+	file_get(&file);
+	fd = install(O_RDWR);
+	fd_close(fd);
+	assert_int_equal(released, 0);
+	readable = true;
+	file.wake(file.wake_arg);
+	file_put(&file);
+	assert_int_equal(released, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +470,10 @@ int main(void)
 		TEST(an_inherited_number_is_foreign),
 		TEST(a_number_that_arrives_is_known_by_its_socket),
 		TEST(a_number_closed_behind_our_back_is_forgotten),
+		TEST(a_file_without_poll_is_always_ready),
+		TEST(poll_follows_the_file),
+		TEST(a_readable_file_starts_readable),
+		TEST(waking_after_the_last_close_is_harmless),
 		TEST(calls_and_closes_may_meet),
 	};
 
