@@ -158,7 +158,7 @@ uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned si
 {
 	uint64_t val;
 
-	if (!bar_access_valid(dev, bar, off, size))
+	if (device_gone(dev) || !bar_access_valid(dev, bar, off, size))
 		return size && size < 8 ? all_ones(size) : UINT64_MAX;
 	device_lock(dev);
 	val = bar_load(dev, bar, off, size);
@@ -168,7 +168,7 @@ uint64_t bar_read(struct rf_device *dev, unsigned bar, uint64_t off, unsigned si
 
 void bar_write(struct rf_device *dev, unsigned bar, uint64_t off, uint64_t val, unsigned size)
 {
-	if (!bar_access_valid(dev, bar, off, size))
+	if (device_gone(dev) || !bar_access_valid(dev, bar, off, size))
 		return;
 	device_lock(dev);
 	bar_store(dev, bar, off, val, size);
@@ -298,7 +298,7 @@ unsigned device_poll(struct rf_device *dev)
 {
 	unsigned found;
 
-	if (!dev->model->poll)
+	if (!dev->model->poll || device_gone(dev))
 		return 0;
 	device_lock(dev);
 	found = dev->model->poll(dev);

@@ -115,7 +115,7 @@ uint32_t config_read(struct rf_device *dev, unsigned off, unsigned size)
 {
 	uint32_t val = 0;
 
-	if (!config_access_valid(dev, off, size))
+	if (!config_access_valid(dev, off, size) || device_gone(dev))
 		return UINT32_MAX >> (size < 4 ? 32 - 8 * size : 0);
 	device_lock(dev);
 	for (unsigned i = 0; i < size; i++)
@@ -143,7 +143,7 @@ static void config_act(struct rf_device *dev, unsigned off, uint32_t val, unsign
 
 void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size)
 {
-	if (!config_access_valid(dev, off, size))
+	if (!config_access_valid(dev, off, size) || device_gone(dev))
 		return;
 	device_lock(dev);
 	for (unsigned i = 0; i < size; i++) {

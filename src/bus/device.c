@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "bus/bus.h"
 #include "bus/internal.h"
 
 #define COMPLAINTS_SHOWN 8u
@@ -43,7 +44,7 @@ static void *zalloc_aligned(size_t size)
 	return mem ? memset(mem, 0, rounded) : NULL;
 }
 
-static int device_lock_init(struct rf_device *dev)
+int lock_init_recursive(pthread_mutex_t *lock)
 {
 	pthread_mutexattr_t attr;
 	int ret;
@@ -52,29 +53,40 @@ static int device_lock_init(struct rf_device *dev)
 	if (ret)
 		return -ret;
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	ret = pthread_mutex_init(&dev->lock, &attr);
+	ret = pthread_mutex_init(lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 	return -ret;
+}
+
+static int device_common_init(struct rf_device *dev)
+{
+	atomic_init(&dev->users, 1);
+	dev->group_wish = DEVICE_NO_WISH;
+	return lock_init_recursive(&dev->lock);
 }
 
 /* What needs no undoing. */
 static struct rf_device *device_alloc(const struct rf_pci_model *model,
 				      const struct pci_address *address)
 {
-	struct rf_device *dev = zalloc_aligned(sizeof(*dev));
+	size_t space = model->caps & RF_PCI_CAP_PCIE ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
+	struct rf_device *dev = zalloc_aligned(sizeof(*dev) + 3 * space);
 
 	if (!dev)
 		return NULL;
+	dev->config_size = (unsigned)space;
+	dev->config = (uint8_t *)(dev + 1);
+	dev->config_wmask = dev->config + space;
+	dev->config_w1c = dev->config_wmask + space;
 	dev->model = model;
 	dev->address = *address;
 	snprintf(dev->name, sizeof(dev->name), BDF_FMT, address->domain, address->bus,
 		 address->slot & 0x1fu, address->function & 7u);
-	dev->config_size = model->caps & RF_PCI_CAP_PCIE ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
 	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
 		dev->bars[i].decl = &model->bars[i];
 		dev->bars[i].memfd = -1;
 	}
-	if (device_lock_init(dev)) {
+	if (device_common_init(dev)) {
 		free(dev);
 		return NULL;
 	}
@@ -193,14 +205,76 @@ int device_new(const struct rf_pci_model *model, const struct pci_address *addre
 	return ret;
 }
 
+static uint32_t name_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	while (*name)
+		hash = (hash ^ (uint8_t)*name++) * 16777619u;
+	return hash;
+}
+
+int device_new_plain(const char *name, struct rf_device **out)
+{
+	size_t len = strlen(name);
+	struct rf_device *dev;
+
+	if (!len || len >= DEVICE_NAME_SIZE)
+		return -EINVAL;
+	dev = zalloc_aligned(sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
+	if (device_common_init(dev)) {
+		free(dev);
+		return -ENOMEM;
+	}
+	memcpy(dev->name, name, len);
+	dev->name_hash = name_hash(name);
+	if (pci_address_parse(name, &dev->address))
+		dev->address = (struct pci_address){ 0 };
+	*out = dev;
+	return 0;
+}
+
+static void plain_free(struct rf_device *dev)
+{
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
 void device_free(struct rf_device *dev)
 {
 	if (!dev)
 		return;
 	device_detach(dev);
+	if (!dev->model) {
+		plain_free(dev);
+		return;
+	}
 	if (dev->model->fini)
 		dev->model->fini(dev);
 	device_destroy(dev);
+}
+
+/*
+ * DMA in flight ends before this returns: the domain is let go of through the
+ * gate. Plain memory behind BARs reads as ones from now on, too.
+ */
+bool device_depart(struct rf_device *dev)
+{
+	if (atomic_exchange(&dev->gone, true))
+		return false;
+	device_detach(dev);
+	if (!dev->model)
+		return true;
+	device_lock(dev);
+	for (unsigned bar = 0; bar < RF_PCI_BARS; bar++)
+		if (dev->bars[bar].mem)
+			memset(dev->bars[bar].mem, 0xff, bar_size(dev, bar));
+	if (dev->sink)
+		dev->sink->signal(dev->sink, IRQ_REQ, 0);
+	device_unlock(dev);
+	return true;
 }
 
 void device_reset(struct rf_device *dev)

@@ -20,9 +20,11 @@
 #include "base/gate.h"
 #include "iommu/domain.h"
 
-#define BDF_FMT	      "%04x:%02x:%02x.%x"
+#define BDF_FMT		 "%04x:%02x:%02x.%x"
 
-#define PCI_NAME_SIZE 20 /* "0000:01:00.0"; domains may have eight digits */
+#define DEVICE_NAME_SIZE 32
+#define DEVICE_NO_WISH	 (-1)
+#define PCI_NAME_SIZE	 20 /* "0000:01:00.0"; domains may have eight digits */
 
 struct pci_address {
 	uint32_t domain;
@@ -61,11 +63,38 @@ struct bar_state {
 	uint64_t address; /* device_set_bar_address() */
 };
 
+struct rf_bus;
+struct bus_notifier;
+struct pci_function;
+
+/*
+ * A device with a model behind it, or a plain one: something that is there and
+ * belongs to a group, but that nobody can open (a bridge, a function that is not
+ * modelled, a device on a bus that is not PCI). A plain device has no
+ * configuration space, and is small.
+ */
 struct rf_device {
-	const struct rf_pci_model *model;
+	const struct rf_pci_model *model; /* NULL: a plain device */
 	struct pci_address address;
-	char name[PCI_NAME_SIZE]; /* "0000:01:00.0" */
+	char name[DEVICE_NAME_SIZE]; /* "0000:01:00.0" */
+	uint32_t name_hash; /* of a plain device */
 	struct rf_machine *machine;
+
+	/* where it is: bus.c; NULL until it has been added */
+	struct rf_bus *bus;
+	struct rf_device *bus_next, *bus_prev;
+	struct bus_notifier *claimed_by; /* the provider that took it, or the fallback */
+	struct rf_device *parent; /* what it is behind, with a reference; or NULL */
+	struct pci_function *function; /* its place in the topology, or NULL */
+	atomic_uint users; /* device_get(); 1 for its bus */
+	atomic_bool gone; /* the hardware was removed */
+
+	/* its group: see group/ */
+	unsigned group_suffix; /* its link there is called name.suffix; 0: name */
+	int group_wish; /* the group its description names, or DEVICE_NO_WISH */
+	bool quarantined; /* it could not follow its group, and reaches nothing */
+	const char *no_group; /* why it has none */
+
 	struct rf_group *group; /* NULL: never assignable */
 	const struct iommu_kind *iommu; /* the IOMMU above it, or NULL */
 	pthread_mutex_t lock; /* recursive */
@@ -73,11 +102,6 @@ struct rf_device {
 	struct prop_values *props;
 	char *error; /* rf_device_error() */
 
-	/* configuration space: what hardware would hold, and which bits are writable */
-	unsigned config_size;
-	uint8_t config[PCI_CONFIG_EXT_SIZE];
-	uint8_t config_wmask[PCI_CONFIG_EXT_SIZE];
-	uint8_t config_w1c[PCI_CONFIG_EXT_SIZE];
 	uint8_t *power_on; /* config after a reset */
 	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */
 	struct bar_state bars[RF_PCI_BARS];
@@ -100,6 +124,12 @@ struct rf_device {
 
 	struct rf_device *next; /* in the machine's list, by address */
 	void *host_driver; /* name of the bound driver: const char *, or NULL */
+
+	/* configuration space: what hardware would hold, and which bits are writable */
+	unsigned config_size;
+	uint8_t *config;
+	uint8_t *config_wmask;
+	uint8_t *config_w1c;
 };
 
 /*
@@ -115,6 +145,30 @@ struct prop_value {
 int device_new(const struct rf_pci_model *model, const struct pci_address *address,
 	       const struct prop_value *values, struct rf_device **out, char **error);
 void device_free(struct rf_device *dev);
+/*
+ * Make a plain device. -EINVAL for a name that is too long, or empty; -ENOMEM.
+ * A PCI function without a model has the @address of its name.
+ */
+int device_new_plain(const char *name, struct rf_device **out);
+
+/*
+ * References. Who uses a device that may be removed meanwhile holds one; the last
+ * to go frees it. device_free() does not ask.
+ */
+static inline void device_get(struct rf_device *dev)
+{
+	atomic_fetch_add(&dev->users, 1);
+}
+void device_put(struct rf_device *dev); /* bus.c */
+static inline bool device_gone(const struct rf_device *dev)
+{
+	return atomic_load_explicit(&dev->gone, memory_order_relaxed);
+}
+/*
+ * The hardware goes; see bus.h, bus_remove_device(), which does more. Takes the
+ * lock. False: it has gone before.
+ */
+bool device_depart(struct rf_device *dev);
 
 /*
  * Where the machine's firmware put a BAR: survives every reset, as the host

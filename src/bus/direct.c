@@ -71,7 +71,7 @@ static void eventfds_signal(struct irq_sink *sink, enum irq_index index, unsigne
 	if (index == IRQ_INTX) {
 		if (vector) /* asserted */
 			eventfd_signal(efds->intx);
-	} else if (vector < efds->count) {
+	} else if (index != IRQ_REQ && vector < efds->count) {
 		eventfd_signal(efds->fds[vector]);
 	}
 }

@@ -102,7 +102,9 @@ static int dma_try(struct dma *dma)
 	if (likely(domain))
 		ret = dma_step(dma, domain);
 	else
-		dma->why = "no address space is attached";
+		dma->why = dma->dev->quarantined ?
+				   "its group's address space could not be attached" :
+				   "no address space is attached";
 	gate_leave(gate, token);
 	return ret;
 }
@@ -124,6 +126,10 @@ static int dma_try_moving(struct dma *dma)
 
 static int dma_check(struct dma *dma)
 {
+	if (device_gone(dma->dev)) {
+		dma->why = "the device was removed";
+		return -ENODEV;
+	}
 	if (!(config_byte(dma->dev, CFG_COMMAND) & COMMAND_MASTER)) {
 		dma->why = "bus mastering is off (COMMAND.MASTER=0)";
 		return -EPERM;

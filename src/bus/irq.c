@@ -89,6 +89,8 @@ static bool msix_pending(const struct rf_device *dev, unsigned vector)
 
 static void irq_signal(struct rf_device *dev, enum irq_index index, unsigned vector)
 {
+	if (device_gone(dev))
+		return;
 	if (index != IRQ_INTX && !(config_byte(dev, CFG_COMMAND) & COMMAND_MASTER)) {
 		stats_add(&stats()->faults, 1);
 		device_complain(dev,

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Buses: where devices are added and removed, and who is told.
+ *
+ * A machine has one set of buses, found by name and made when first named. A
+ * device is on one bus from bus_add_device() until its last user has let go of it
+ * after bus_remove_device().
+ *
+ * Removal. The hardware is gone at once: configuration space and BARs read as
+ * ones, writes go nowhere, DMA is refused, no interrupt comes. The device request
+ * interrupt (IRQ_REQ) tells its user. What is left of it stays on the bus, and in
+ * its group, until the last user has closed it, as on Linux; then notifiers are
+ * told, and it is freed.
+ *
+ * Locks: the set's, recursive, around adding, removing and registering, and held
+ * while notifiers are called. Nobody who holds a device's or address space's lock
+ * may take it.
+ */
+#ifndef RF_BUS_BUS_H
+#define RF_BUS_BUS_H
+
+#include <pthread.h>
+
+#include "bus/device.h"
+#include "bus/notifier.h"
+
+/**
+ * struct rf_bus - one bus
+ * @first: @last: its devices in the order they were added
+ */
+struct rf_bus {
+	char name[DEVICE_NAME_SIZE];
+	struct bus_set *set;
+	struct notifier_chain chain;
+	struct rf_device *first, *last;
+	unsigned nr_devices;
+	struct rf_bus *next;
+};
+
+struct bus_set {
+	pthread_mutex_t lock;
+	struct rf_bus *buses;
+};
+
+/* A mutex that its holder may take again: 0 or -ENOMEM. */
+int lock_init_recursive(pthread_mutex_t *lock);
+
+/* 0, or -ENOMEM. */
+int bus_set_init(struct bus_set *set);
+/* Every bus is empty, or its devices are about to be freed. */
+void bus_set_destroy(struct bus_set *set);
+
+static inline void bus_set_lock(struct bus_set *set)
+{
+	pthread_mutex_lock(&set->lock);
+}
+
+static inline void bus_set_unlock(struct bus_set *set)
+{
+	pthread_mutex_unlock(&set->lock);
+}
+
+/* The bus of that name, made if need be; NULL without memory, or for a name too long or empty. */
+struct rf_bus *bus_get(struct bus_set *set, const char *name);
+
+/*
+ * Add a device, below @dev->parent if that is set. 0; -EEXIST where the bus has
+ * another device without model of that name; -EBUSY when it is on a bus already;
+ * what a notifier returned; then nothing has changed.
+ */
+int bus_add_device(struct rf_bus *bus, struct rf_device *dev);
+/*
+ * Take the hardware away, and let go of the device: it is freed now or when its
+ * last user lets go. Nothing happens the second time.
+ */
+void bus_remove_device(struct rf_device *dev);
+
+/*
+ * Register. With @playback, devices already there are told first: to a provider
+ * those that nobody has claimed and that are in no group, to others all. 0; what
+ * the notifier returned for one of them: it has then been told of the removal of
+ * those before, and is not registered.
+ */
+int bus_notifier_register(struct rf_bus *bus, struct bus_notifier *notifier, bool playback);
+/* From any context that may take the lock, its own callback included. */
+void bus_notifier_unregister(struct rf_bus *bus, struct bus_notifier *notifier);
+
+#endif
