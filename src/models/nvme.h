@@ -217,6 +217,7 @@ void nvme_error_log(struct nvme *n, const struct nvme_request *req, uint16_t sta
 uint8_t nvme_smart_warning(const struct nvme *n);
 
 /* nvme_io.c: commands. Returns a status. */
+void nvme_io_prefetch(const struct nvme *n, const struct nvme_sqe *sqe);
 uint16_t nvme_io_execute(struct nvme *n, struct nvme_request *req);
 
 /* nvme_media.c */

@@ -205,6 +205,8 @@ static unsigned sq_execute(struct nvme *n, struct nvme_sq *sq, unsigned count)
 		req.result = 0;
 		if (++sq->head == sq->size)
 			sq->head = 0;
+		if (sq->id && i + 1 < count)
+			nvme_io_prefetch(n, n->sqes + i + 1);
 		status = sq->id ? nvme_io_execute(n, &req) : nvme_admin_execute(n, &req);
 		if (status == NVME_NO_COMPLETION)
 			continue;
