@@ -110,7 +110,7 @@ int group_attach(struct rf_group *group, struct rf_ioas *ioas)
 
 	if (!group || !group->nr_devices || !group_viable(group))
 		return -EPERM;
-	if (group->ioas)
+	if (group->ioas || group->dma_claims)
 		return -EBUSY;
 	ret = ioas_get_domain(ioas, group->devices[0]->iommu, &domain);
 	if (ret)
@@ -138,6 +138,45 @@ void group_detach(struct rf_group *group)
 	group->ioas = NULL;
 	group->domain = NULL;
 	ioas_put(ioas);
+}
+
+int group_claim_dma(struct rf_group *group, const void *owner)
+{
+	if (group->dma_claims ? group->dma_owner != owner : !group_viable(group))
+		return -EPERM;
+	if (group->ioas)
+		return -EBUSY;
+	group->dma_owner = owner;
+	group->dma_claims++;
+	return 0;
+}
+
+void group_release_dma(struct rf_group *group)
+{
+	if (!--group->dma_claims)
+		group->dma_owner = NULL;
+}
+
+int group_set_domain(struct rf_group *group, struct domain *domain)
+{
+	unsigned n;
+	int ret;
+
+	for (n = 0; domain && n < group->nr_devices; n++) {
+		ret = device_attach(group->devices[n], domain);
+		if (ret)
+			goto undo;
+	}
+	for (n = 0; !domain && n < group->nr_devices; n++)
+		device_detach(group->devices[n]);
+	group->domain = domain;
+	return 0;
+undo:
+	/* its place there was only just given up; should it be gone, the device is blocked */
+	while (n--)
+		if (!group->domain || device_attach(group->devices[n], group->domain))
+			device_detach(group->devices[n]);
+	return ret;
 }
 
 struct rf_group *rf_device_group(const struct rf_device *dev)

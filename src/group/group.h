@@ -23,6 +23,8 @@ struct rf_group {
 	struct domain *domain;
 	_Atomic(void *) holder; /* who has it open exclusively (vfio), or NULL */
 	pthread_mutex_t lock; /* vfio's: who becomes @holder, and @bound; outermost */
+	const void *dma_owner; /* group_claim_dma() */
+	unsigned dma_claims;
 	void *bound; /* vfio's: devices that were opened without the group */
 	struct rf_group *next; /* in the machine's list, by id */
 };
@@ -39,6 +41,20 @@ int group_add_device(struct rf_group *group, struct rf_device *dev);
 /* group_attach(): as rf_group_attach(). */
 int group_attach(struct rf_group *group, struct rf_ioas *ioas);
 void group_detach(struct rf_group *group);
+
+/*
+ * The group's DMA belongs to one owner at a time (an iommufd), which claims it
+ * once for each of the group's devices it has. -EPERM while it is somebody
+ * else's or a host driver's; -EBUSY while attached by group_attach(). Callers
+ * take turns.
+ */
+int group_claim_dma(struct rf_group *group, const void *owner);
+void group_release_dma(struct rf_group *group);
+/*
+ * Point every device of the group at @domain, instead of what it had, each in one
+ * step; NULL: at nothing. 0 or -ENOMEM, and all is as before. By the owner of its DMA.
+ */
+int group_set_domain(struct rf_group *group, struct domain *domain);
 /* Whether a device is bound to something else than vfio-pci (or nothing). */
 bool group_viable(const struct rf_group *group);
 
