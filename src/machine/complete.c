@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "machine/fail.h"
+#include "machine/topology.h"
 
 static struct device_desc *device_at(const struct description *desc, const struct pci_address *at,
 				     const struct device_desc *but)
@@ -44,6 +45,13 @@ static int complete_address(const struct description *desc, struct device_desc *
 		fail(-EEXIST, error, "address " BDF_FMT " is taken", at.domain, at.bus, at.slot,
 		     at.function);
 		return description_blame(desc, dev, -EEXIST, error);
+	}
+	if (desc->topology) {
+		dev->address_set = topology_vacancy(desc, &dev->address);
+		if (dev->address_set)
+			return 0;
+		fail(-EINVAL, error, "no port of the topology is free; give it an address");
+		return description_blame(desc, dev, -EINVAL, error);
 	}
 	for (unsigned bus = 1; bus < 256; bus++) {
 		at.bus = (uint8_t)bus;

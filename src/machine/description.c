@@ -82,6 +82,7 @@ void description_free(struct description *desc)
 	for (size_t i = 0; i < desc->nr_devices; i++)
 		device_desc_free(desc->devices[i]);
 	free(desc->devices);
+	topology_free(desc->topology);
 	free(desc->name);
 	free(desc);
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "bus/device.h"
+#include "bus/topology.h"
 #include "iommu/kind.h"
 
 #define GROUP_AUTO    (-1)
@@ -61,6 +62,9 @@ enum memlock { MEMLOCK_NONE, MEMLOCK_HOST, MEMLOCK_BYTES };
  * struct description - a machine to be
  * @name: what messages call it
  * @devices: sorted by address once complete
+ * @topology: every function, those of the devices included; NULL: each device is
+ *	on a bus of its own
+ * @enable_acs: let ports isolate as far as they can, as Linux does at boot
  */
 struct description {
 	char *name;
@@ -75,6 +79,8 @@ struct description {
 	uint32_t entry_limit;
 	struct device_desc **devices;
 	size_t nr_devices;
+	struct pci_topology *topology;
+	bool enable_acs;
 };
 
 /* @json may be NULL: no devices. 0; -EINVAL with *error; -ENOMEM. */

@@ -14,44 +14,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "machine/fail.h"
-#include "machine/spot.h"
+#include "machine/parse.h"
 #include "machine/suggest.h"
 
 #define DEVICES_MAX 4096u
 
-/**
- * struct reader - one text being read
- * @dev: the device being read, or NULL
- */
-struct reader {
-	struct description *desc;
-	struct device_desc *dev;
-	char **error;
-};
-
 static const char *const machine_keys[] = {
-	"iommu",   "interrupt-remapping", "unsafe-interrupts", "hide-mmap",
-	"memlock", "dma-entry-limit",	  "devices",	       "emulate-huge-pages",
-	"iommufd-selftest", NULL,
+	"iommu",
+	"interrupt-remapping",
+	"unsafe-interrupts",
+	"hide-mmap",
+	"memlock",
+	"dma-entry-limit",
+	"devices",
+	"emulate-huge-pages",
+	"topology",
+	"enable-acs",
+	"iommufd-selftest",
+	NULL,
 };
 static const char *const device_keys[] = { "model", "address",	"group",      "driver",
 					   "bars",  "irq-line", "properties", NULL };
 static const char *const no_keys[] = { NULL };
 
 /* FILE:LINE: devices[N]: what */
-static int reader_blame(const struct reader *r, struct spot spot, int err)
+int reader_blame(const struct reader *r, struct spot spot, int err)
 {
 	if (r->dev)
 		return fail_prefix(err, r->error, "%s:%u: devices[%u]", r->desc->name,
 				   spot_line(spot), r->dev->index);
+	if (r->function)
+		return fail_prefix(err, r->error, "%s:%u: %s", r->desc->name, spot_line(spot),
+				   r->function);
 	return fail_prefix(err, r->error, "%s:%u", r->desc->name, spot_line(spot));
 }
-
-#define reader_fail(r, spot, ...) \
-	(fail(-EINVAL, (r)->error, __VA_ARGS__), reader_blame(r, spot, -EINVAL))
 
 static const char *type_name(const json_t *value)
 {
@@ -75,14 +71,14 @@ static const char *type_name(const json_t *value)
 	return "null";
 }
 
-static int wrong_type(const struct reader *r, struct spot spot, const char *key, const char *wanted,
-		      const json_t *value)
+int read_wrong_type(const struct reader *r, struct spot spot, const char *key, const char *wanted,
+		    const json_t *value)
 {
 	return reader_fail(r, spot, "\"%s\": expected %s, found %s", key, wanted, type_name(value));
 }
 
-static int unknown_key(const struct reader *r, struct spot spot, const char *key,
-		       const char *suggestion)
+int read_unknown_key(const struct reader *r, struct spot spot, const char *key,
+		     const char *suggestion)
 {
 	if (suggestion)
 		return reader_fail(r, spot, "unknown key \"%s\" (did you mean \"%s\"?)", key,
@@ -90,18 +86,18 @@ static int unknown_key(const struct reader *r, struct spot spot, const char *key
 	return reader_fail(r, spot, "unknown key \"%s\"", key);
 }
 
-static int read_bool(const struct reader *r, struct spot spot, const char *key, const json_t *value,
-		     bool *out)
+int read_bool(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+	      bool *out)
 {
 	if (!json_is_boolean(value))
-		return wrong_type(r, spot, key, "true or false", value);
+		return read_wrong_type(r, spot, key, "true or false", value);
 	*out = json_is_true(value);
 	return 0;
 }
 
 /* An integer, or a string that spells one (JSON has no hexadecimal). */
-static int read_number(const struct reader *r, struct spot spot, const char *key,
-		       const json_t *value, uint64_t max, uint64_t *out)
+int read_number(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+		uint64_t max, uint64_t *out)
 {
 	uint64_t number;
 
@@ -110,7 +106,7 @@ static int read_number(const struct reader *r, struct spot spot, const char *key
 			return reader_fail(r, spot, "\"%s\": may not be negative", key);
 		number = (uint64_t)json_integer_value(value);
 	} else if (!json_is_string(value)) {
-		return wrong_type(r, spot, key, "a number", value);
+		return read_wrong_type(r, spot, key, "a number", value);
 	} else if (!number_parse(json_string_value(value), &number)) {
 		return reader_fail(r, spot, "\"%s\": \"%s\" is not a number", key,
 				   json_string_value(value));
@@ -131,8 +127,9 @@ static int read_iommu(const struct reader *r, struct spot spot, const json_t *va
 	if (json_is_object(value)) {
 		json_object_foreach((json_t *)value, key,
 				    member) if (strcmp(key, "kind") !=
-						0) return unknown_key(r, spot_member(spot, key),
-								      key, "kind");
+						0) return read_unknown_key(r,
+									   spot_member(spot, key),
+									   key, "kind");
 		value = json_object_get(value, "kind");
 		if (!value)
 			return reader_fail(r, spot, "\"iommu\": no \"kind\" is named");
@@ -140,7 +137,7 @@ static int read_iommu(const struct reader *r, struct spot spot, const json_t *va
 	}
 	kind = json_string_value(value);
 	if (!kind)
-		return wrong_type(r, spot, "iommu", "the name of a kind", value);
+		return read_wrong_type(r, spot, "iommu", "the name of a kind", value);
 
 	r->desc->iommu = iommu_kind_find(kind);
 	if (r->desc->iommu)
@@ -178,7 +175,7 @@ static int read_bars(const struct reader *r, struct spot spot, const json_t *val
 	struct spot at = spot_first(spot);
 
 	if (!json_is_array(value))
-		return wrong_type(r, spot, "bars", "an array", value);
+		return read_wrong_type(r, spot, "bars", "an array", value);
 	if (json_array_size(value) > RF_PCI_BARS)
 		return reader_fail(r, spot, "\"bars\": at most %u", RF_PCI_BARS);
 	for (size_t i = 0; i < json_array_size(value); i++, at = spot_next(at)) {
@@ -232,9 +229,9 @@ static int read_prop(const struct reader *r, struct spot spot, const char *key, 
 
 	ret = device_desc_set_prop(r->dev, key, text ?: "", others, &suggestion);
 	if (ret == -ENOENT)
-		return unknown_key(r, spot, key, suggestion);
+		return read_unknown_key(r, spot, key, suggestion);
 	if (!ret && !text)
-		return wrong_type(r, spot, key, "a string, a number, true or false", value);
+		return read_wrong_type(r, spot, key, "a string, a number, true or false", value);
 	return ret;
 }
 
@@ -246,7 +243,7 @@ static int read_props(const struct reader *r, struct spot spot, json_t *value)
 	int ret;
 
 	if (!json_is_object(value))
-		return wrong_type(r, spot, "properties", "an object", value);
+		return read_wrong_type(r, spot, "properties", "an object", value);
 	json_object_foreach(value, key, member)
 	{
 		ret = read_prop(r, spot_member(spot, key), key, member, no_keys);
@@ -263,7 +260,7 @@ static int read_device_text(const struct reader *r, struct spot spot, const char
 	int ret;
 
 	if (!json_is_string(value))
-		return wrong_type(r, spot, key, "a string", value);
+		return read_wrong_type(r, spot, key, "a string", value);
 	ret = set(r->dev, json_string_value(value), r->error);
 	return ret ? reader_blame(r, spot, ret) : 0;
 }
@@ -309,7 +306,7 @@ static int read_device(const struct reader *r, struct spot spot, json_t *value)
 			const char *near = suggest_word(key, (const char *[]){ "model", NULL });
 
 			if (near)
-				return unknown_key(r, spot_member(spot, key), key, near);
+				return read_unknown_key(r, spot_member(spot, key), key, near);
 		}
 		return reader_fail(r, spot, "no \"model\" is named");
 	}
@@ -331,7 +328,7 @@ static int read_devices(struct reader *r, struct spot spot, const json_t *value)
 	struct spot at = spot_first(spot);
 
 	if (!json_is_array(value))
-		return wrong_type(r, spot, "devices", "an array", value);
+		return read_wrong_type(r, spot, "devices", "an array", value);
 	if (json_array_size(value) > DEVICES_MAX)
 		return reader_fail(r, spot, "\"devices\": at most %u", DEVICES_MAX);
 	for (size_t i = 0; i < json_array_size(value); i++, at = spot_next(at)) {
@@ -377,13 +374,17 @@ static int read_machine_key(struct reader *r, struct spot spot, const char *key,
 		return read_memlock(r, spot, value);
 	if (!strcmp(key, "devices"))
 		return read_devices(r, spot, value);
+	if (!strcmp(key, "enable-acs"))
+		return read_bool(r, spot, key, value, &desc->enable_acs);
+	if (!strcmp(key, "topology"))
+		return read_topology(r, spot, (json_t *)value);
 	if (!strcmp(key, "dma-entry-limit")) {
 		ret = read_number(r, spot, key, value, UINT32_MAX, &number);
 		if (!ret)
 			desc->entry_limit = (uint32_t)number;
 		return ret;
 	}
-	return unknown_key(r, spot, key, suggest_word(key, machine_keys));
+	return read_unknown_key(r, spot, key, suggest_word(key, machine_keys));
 }
 
 static int read_machine(struct reader *r, const char *text, json_t *root)

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libpci looks names up; it reads its database at the first question and caches
+ * what it finds.
+ */
+#include "cli/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pci/pci.h>
+
+struct names {
+	struct pci_access *access;
+};
+
+struct names *names_new(void)
+{
+	struct names *names = malloc(sizeof(*names));
+
+	if (!names)
+		return NULL;
+	names->access = pci_alloc();
+	return names;
+}
+
+void names_free(struct names *names)
+{
+	if (!names)
+		return;
+	pci_cleanup(names->access);
+	free(names);
+}
+
+const char *names_device(struct names *names, const struct pci_function *fn, char *text,
+			 size_t size)
+{
+	if (!pci_lookup_name(names->access, text, (int)size, PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
+			     fn->vendor, fn->device))
+		snprintf(text, size, "Device %04x:%04x", fn->vendor, fn->device);
+	return text;
+}
+
+const char *names_class(struct names *names, const struct pci_function *fn, char *text, size_t size)
+{
+	if (!pci_lookup_name(names->access, text, (int)size, PCI_LOOKUP_CLASS, fn->class >> 8))
+		snprintf(text, size, "Class %06x", fn->class);
+	return text;
+}

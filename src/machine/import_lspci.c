@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What lspci prints, read line by line:
+ *
+ *	0000:01:00.0 Ethernet controller [0200]: ... [8086:1533] (rev 03)
+ *		Kernel driver in use: igb
+ *	00: 86 80 33 15 ...
+ *
+ * A device begins with its address in the first column and goes on until the
+ * next. Details of -v and -k, and the tree of -t, are passed over; the driver is
+ * kept. Anything else is not lspci's, and the file is refused: a topology that
+ * lacks the functions behind a cut would give wrong groups without a word.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/fail.h"
+#include "machine/import.h"
+
+#define LINE_MAX_SHOWN 60
+#define HEX_BYTES      16u
+
+/**
+ * struct lspci - the text being read
+ * @line: from 1
+ * @fn: the device being read, or NULL
+ * @bytes: @size: its configuration space so far
+ * @dump_line: the last line of it
+ */
+struct lspci {
+	struct import *import;
+	unsigned line;
+	struct pci_function *fn;
+	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
+	unsigned size;
+	unsigned dump_line;
+	char **error;
+};
+
+static int lspci_blame(const struct lspci *l, unsigned line, int err)
+{
+	if (l->fn)
+		fail_prefix(err, l->error, "%s", l->fn->name);
+	return fail_prefix(err, l->error, "%s:%u", l->import->name, line);
+}
+
+#define lspci_fail(l, line, ...) \
+	(fail(-EINVAL, (l)->error, __VA_ARGS__), lspci_blame(l, line, -EINVAL))
+
+/* The device is complete: see what its bytes say. */
+static int lspci_finish(struct lspci *l)
+{
+	char *why = NULL;
+	int ret;
+
+	if (!l->fn)
+		return 0;
+	if (!l->size)
+		return lspci_fail(l, l->fn->line,
+				  "no configuration space follows: lspci needs -xxxx, and root");
+	ret = pci_function_decode(l->fn, l->bytes, l->size, &why);
+	if (ret == -EINVAL) {
+		fail(ret, l->error, "%s", why ?: "cannot be");
+		ret = lspci_blame(l, l->dump_line, ret);
+	}
+	free(why);
+	if (!ret && l->size == 64)
+		l->import->nr_headers++;
+	l->fn = NULL;
+	l->size = 0;
+	return ret;
+}
+
+/* The address at the start of a line, or 0 bytes of one. */
+static size_t address_at(const char *line, struct pci_address *at)
+{
+	char text[PCI_NAME_SIZE];
+	size_t len = strcspn(line, " \t");
+
+	if (len < 7 || len >= sizeof(text))
+		return 0;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	return pci_address_parse(text, at) ? 0 : len;
+}
+
+/* "[8086:1533]", the last of the line; or "0200: 8086:1533" of -n. */
+static void line_ids(const char *rest, struct pci_function *fn)
+{
+	unsigned class, vendor, device;
+	const char *at = rest;
+
+	if (sscanf(rest, " %4x: %4x:%4x", &class, &vendor, &device) == 3) {
+		fn->vendor = (uint16_t)vendor;
+		fn->device = (uint16_t)device;
+		return;
+	}
+	while ((at = strchr(at, '['))) {
+		int end = -1;
+
+		if (sscanf(at, "[%4x:%4x]%n", &vendor, &device, &end) == 2 && end == 11) {
+			fn->vendor = (uint16_t)vendor;
+			fn->device = (uint16_t)device;
+		}
+		at++;
+	}
+}
+
+static int lspci_device(struct lspci *l, const char *line, size_t len, struct pci_address *at)
+{
+	struct pci_function values = PCI_FUNCTION_INIT;
+	const struct pci_function *other;
+	int ret = lspci_finish(l);
+
+	if (ret)
+		return ret;
+	if (!line[len])
+		return lspci_fail(l, l->line, "the line ends after the address %s", line);
+	other = topology_find(l->import->topology, at);
+	if (other)
+		return lspci_fail(l, l->line, "%s was described in line %u already", other->name,
+				  other->line);
+	values.address = *at;
+	values.line = l->line;
+	line_ids(line + len, &values);
+	return topology_add(l->import->topology, &values, &l->fn);
+}
+
+/* Two hexadecimal digits at @text; -1 for anything else. */
+static int hex_byte(const char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *high = *text ? strchr(digits, tolower((unsigned char)text[0])) : NULL;
+	const char *low = high && text[1] ? strchr(digits, tolower((unsigned char)text[1])) : NULL;
+
+	return low ? (int)((high - digits) << 4 | (low - digits)) : -1;
+}
+
+/* "f0: 00 00 ...": whether the line looks like that, and its offset. */
+static bool dump_offset(const char *line, unsigned *offset, const char **bytes)
+{
+	size_t digits = 0;
+
+	*offset = 0;
+	while (digits < 4 && isxdigit((unsigned char)line[digits]))
+		digits++;
+	if (digits < 2 || digits > 3 || line[digits] != ':')
+		return false;
+	*offset = (unsigned)strtoul(line, NULL, 16);
+	*bytes = line + digits + 1;
+	return true;
+}
+
+static int lspci_dump(struct lspci *l, unsigned offset, const char *at)
+{
+	if (!l->fn)
+		return lspci_fail(l, l->line, "configuration space without a device before it");
+	if (offset != l->size || offset + HEX_BYTES > PCI_CONFIG_EXT_SIZE)
+		return lspci_fail(l, l->line, "offset %x where %x was expected", offset, l->size);
+	for (unsigned i = 0; i < HEX_BYTES; i++) {
+		int byte = at[0] == ' ' ? hex_byte(at + 1) : -1;
+
+		if (byte < 0)
+			return lspci_fail(l, l->line, "cut short: line %x has %u of %u bytes",
+					  offset, i, HEX_BYTES);
+		l->bytes[l->size + i] = (uint8_t)byte;
+		at += 3;
+	}
+	at += strspn(at, " \t");
+	if (*at)
+		return lspci_fail(l, l->line, "more than %u bytes in one line", HEX_BYTES);
+	l->size += HEX_BYTES;
+	l->dump_line = l->line;
+	return 0;
+}
+
+/* A detail of -v or -k, or a line of the tree that -t draws. */
+static bool is_detail(const char *line)
+{
+	return line[0] == '\t' || line[0] == ' ' || !strncmp(line, "-[", 2) || line[0] == '+' ||
+	       line[0] == '\\' || line[0] == '|' || !strncmp(line, "lspci:", 6) ||
+	       !strncmp(line, "pcilib:", 7);
+}
+
+static int lspci_detail(struct lspci *l, const char *line)
+{
+	static const char said[] = "Kernel driver in use: ";
+	const char *at = line + strspn(line, " \t");
+
+	if (!l->fn || strncmp(at, said, sizeof(said) - 1) != 0)
+		return 0;
+	at += sizeof(said) - 1;
+	free(l->fn->driver);
+	l->fn->driver = strndup(at, strcspn(at, " \t"));
+	if (!l->fn->driver)
+		return -ENOMEM;
+	for (const char *c = l->fn->driver; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("-_", *c))
+			return lspci_fail(l, l->line, "no driver is called like that");
+	if (!l->fn->driver[0] || strlen(l->fn->driver) > 64)
+		return lspci_fail(l, l->line, "no driver is called like that");
+	return 0;
+}
+
+static int lspci_line(struct lspci *l, char *line)
+{
+	size_t end = strlen(line), len;
+	struct pci_address at;
+	const char *bytes;
+	unsigned offset;
+
+	while (end && (line[end - 1] == '\r' || line[end - 1] == ' '))
+		line[--end] = '\0';
+	if (!line[0])
+		return 0;
+	len = address_at(line, &at);
+	if (len)
+		return lspci_device(l, line, len, &at);
+	if (dump_offset(line, &offset, &bytes))
+		return lspci_dump(l, offset, bytes);
+	if (is_detail(line))
+		return lspci_detail(l, line);
+	return lspci_fail(l, l->line, "not what lspci prints: \"%.*s\"", LINE_MAX_SHOWN, line);
+}
+
+static int lspci_read(struct lspci *l, char *text)
+{
+	char *line;
+	int ret = 0;
+
+	while (!ret && (line = strsep(&text, "\n"))) {
+		l->line++;
+		ret = lspci_line(l, line);
+	}
+	if (!ret)
+		ret = lspci_finish(l);
+	if (!ret && !topology_count(l->import->topology))
+		return fail(-EINVAL, l->error,
+			    "%s: no device in it: expected the output of "
+			    "lspci -xxxx",
+			    l->import->name);
+	return ret;
+}
+
+int import_lspci(const char *text, const char *name, struct import *out, char **error)
+{
+	struct lspci l = { .import = out, .error = error };
+	char *copy = strdup(text);
+	int ret = -ENOMEM;
+
+	*out = (struct import){ .name = name };
+	out->topology = topology_new();
+	if (copy && out->topology)
+		ret = lspci_read(&l, copy);
+	if (!ret)
+		ret = import_link(out, error);
+	free(copy);
+	if (ret)
+		import_release(out);
+	return ret;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A live host. Without privilege the kernel lets everybody read the first 64
+ * bytes of configuration space: who is where, but no capability, so not which
+ * port isolates. Everything else here is readable by anybody.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/fail.h"
+#include "machine/import.h"
+
+struct sysfs {
+	struct import *import;
+	int dir; /* bus/pci/devices */
+	size_t room; /* of import->groups */
+	char **error;
+};
+
+/* The last part of where a link of a device leads; false where there is none. */
+static bool device_link(const struct sysfs *s, const char *device, const char *name, char *out,
+			size_t size)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *slash;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/%s", device, name);
+	len = readlinkat(s->dir, path, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	slash = strrchr(target, '/');
+	return snprintf(out, size, "%s", slash ? slash + 1 : target) < (int)size;
+}
+
+static unsigned device_hex(const struct sysfs *s, const char *device, const char *name)
+{
+	char path[PATH_MAX], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", device, name);
+	fd = openat(s->dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return (unsigned)strtoul(text, NULL, 16);
+}
+
+static int device_config(const struct sysfs *s, const char *device, uint8_t *bytes, size_t *size)
+{
+	char path[PATH_MAX];
+	ssize_t len = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/config", device);
+	fd = openat(s->dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*size = 0;
+	while (*size < PCI_CONFIG_EXT_SIZE &&
+	       (len = read(fd, bytes + *size, PCI_CONFIG_EXT_SIZE - *size)) > 0)
+		*size += (size_t)len;
+	close(fd);
+	return len < 0 ? -errno : 0;
+}
+
+static int device_keep_group(struct sysfs *s, const struct pci_address *at, const char *group)
+{
+	struct import *import = s->import;
+	struct host_group *groups;
+
+	if (import->nr_groups == s->room) {
+		s->room = s->room ? 2 * s->room : 64;
+		groups = realloc(import->groups, s->room * sizeof(*groups));
+		if (!groups)
+			return -ENOMEM;
+		import->groups = groups;
+	}
+	import->groups[import->nr_groups++] =
+		(struct host_group){ .address = *at, .group = atoi(group) };
+	return 0;
+}
+
+static int device_read(struct sysfs *s, const char *device)
+{
+	struct pci_function values = PCI_FUNCTION_INIT, *fn;
+	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
+	char driver[256], group[64], *why = NULL;
+	size_t size = 0;
+	int ret;
+
+	if (pci_address_parse(device, &values.address))
+		return 0;
+	values.vendor = (uint16_t)device_hex(s, device, "vendor");
+	values.device = (uint16_t)device_hex(s, device, "device");
+	if (device_link(s, device, "driver", driver, sizeof(driver)))
+		values.driver = driver;
+	ret = device_config(s, device, bytes, &size);
+	if (ret)
+		return fail(ret, s->error, "%s: %s: config: %s", s->import->name, device,
+			    strerror(-ret));
+	ret = topology_add(s->import->topology, &values, &fn);
+	if (!ret)
+		ret = pci_function_decode(fn, bytes, size, &why);
+	if (ret == -EINVAL)
+		fail(ret, s->error, "%s: %s: %s", s->import->name, device, why ?: "cannot be");
+	free(why);
+	if (!ret && size <= 128)
+		s->import->nr_headers++;
+	if (!ret && device_link(s, device, "iommu_group", group, sizeof(group)))
+		ret = device_keep_group(s, &values.address, group);
+	return ret;
+}
+
+/* Whose VF a function is, once all are there. */
+static int devices_link_vfs(const struct sysfs *s)
+{
+	struct pci_topology *topology = s->import->topology;
+	char name[64];
+
+	for (struct pci_function *fn = topology_first(topology); fn; fn = topology_next(fn)) {
+		struct pci_address at;
+
+		if (device_link(s, fn->name, "physfn", name, sizeof(name)) &&
+		    !pci_address_parse(name, &at))
+			fn->physfn = topology_find(topology, &at);
+	}
+	return 0;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct host_group *x = a, *y = b;
+
+	return pci_address_compare(&x->address, &y->address);
+}
+
+static int devices_read(struct sysfs *s)
+{
+	int copy = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (copy >= 0)
+			close(copy);
+		return -errno;
+	}
+	while (!ret && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			ret = device_read(s, entry->d_name);
+	closedir(dir);
+	if (!ret)
+		ret = devices_link_vfs(s);
+	if (s->import->nr_groups)
+		qsort(s->import->groups, s->import->nr_groups, sizeof(struct host_group),
+		      by_address);
+	return ret;
+}
+
+int import_sysfs(const char *root, struct import *out, char **error)
+{
+	struct sysfs s = { .import = out, .error = error };
+	char path[PATH_MAX];
+	int ret = -ENOMEM;
+
+	*out = (struct import){ .name = root };
+	snprintf(path, sizeof(path), "%s/bus/pci/devices", root);
+	s.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.dir < 0)
+		return fail(-errno, error, "%s: %s", path, strerror(errno));
+	out->topology = topology_new();
+	if (out->topology)
+		ret = devices_read(&s);
+	close(s.dir);
+	if (!ret)
+		ret = import_link(out, error);
+	if (ret)
+		import_release(out);
+	return ret;
+}
+
+int import_host_group(const struct import *import, const struct pci_address *address)
+{
+	struct host_group key = { .address = *address }, *found = NULL;
+
+	if (import->nr_groups)
+		found = bsearch(&key, import->groups, import->nr_groups, sizeof(key), by_address);
+	return found ? found->group : PCI_GROUP_NONE;
+}

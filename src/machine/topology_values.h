@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The values of a function in a machine file. Each reads one key of the object at
+ * @spot: 0, or -EINVAL with the line set.
+ */
+#ifndef RF_MACHINE_TOPOLOGY_VALUES_H
+#define RF_MACHINE_TOPOLOGY_VALUES_H
+
+#include "bus/topology.h"
+#include "machine/parse.h"
+
+/**
+ * struct function_type - a "type"
+ * @device: the device id by default, of vendor 1b36
+ */
+struct function_type {
+	const char *name;
+	uint8_t pcie;
+	uint8_t header;
+	uint16_t device;
+	uint32_t class;
+};
+
+#define FUNCTION_TYPES 12u
+extern const struct function_type function_types[FUNCTION_TYPES];
+
+int value_ids(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+	      uint16_t *first, uint16_t *second);
+int value_class(const struct reader *r, struct spot spot, const json_t *value,
+		struct pci_function *fn);
+/* *type: an index into function_types */
+int value_type(const struct reader *r, struct spot spot, const json_t *value, size_t *type);
+int value_acs(const struct reader *r, struct spot spot, json_t *value, struct pci_function *fn);
+/* *driver: of the VFs; lives as long as @value. */
+int value_sriov(const struct reader *r, struct spot spot, json_t *value, struct pci_function *fn,
+		const char **driver);
+int value_aliases(const struct reader *r, struct spot spot, const json_t *value,
+		  struct pci_function *fn);
+int value_buses(const struct reader *r, struct spot spot, const json_t *value,
+		struct pci_function *fn);
+/* The function is in its topology: its registers say everything from now on. */
+int value_config(const struct reader *r, struct spot spot, const json_t *value,
+		 const json_t *size_value, struct pci_function *fn);
+
+/* The name of a class with a name, or NULL. */
+const char *class_name(uint32_t class);
+
+#endif
