@@ -40,11 +40,21 @@ struct file_caller {
  *	consumes one reference when it succeeds; the number, or a negative errno
  * @lookup: the file behind a descriptor, with a new reference; or NULL with
  *	*@err -EBADF (no such descriptor) or -EBADFD (it is no file of ours)
+ * @borrow: the number that a descriptor of the caller has in this process, until
+ *	the operation returns; one that is not open when it is none of the
+ *	caller's. NULL: the caller is this process
  */
 struct file_caller_ops {
 	int (*install)(struct file_caller *caller, struct file *file, int oflags);
 	struct file *(*lookup)(struct file_caller *caller, int fd, int *err);
+	int (*borrow)(struct file_caller *caller, int fd);
 };
+
+/* A descriptor number from the caller, as system calls made here understand it. */
+static inline int caller_fd(struct file_caller *caller, int fd)
+{
+	return fd >= 0 && caller->ops->borrow ? caller->ops->borrow(caller, fd) : fd;
+}
 
 /**
  * struct file_mapping - what mmap of a file stands for

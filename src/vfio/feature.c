@@ -57,7 +57,7 @@ static int feature_enter_with_wakeup(struct vdev *v, struct file_caller *caller,
 		return -EFAULT;
 	if (entry.wakeup_eventfd < 0)
 		return -EINVAL;
-	ret = eventfd_take(entry.wakeup_eventfd, &wakeup);
+	ret = eventfd_take(caller_fd(caller, entry.wakeup_eventfd), &wakeup);
 	if (ret)
 		return ret;
 	ret = feature_enter(v, &wakeup);

@@ -104,6 +104,7 @@ int ioeventfd_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 	if (want.pos + want.size > limit || ioeventfd_hits_table(v->dev, &want))
 		return -EINVAL;
 
+	req.fd = caller_fd(caller, req.fd);
 	vdev_lock(v);
 	ret = ioeventfd_set(v, &want, req.fd);
 	vdev_unlock(v);

@@ -446,6 +446,8 @@ int virqs_set_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 		return -EINVAL;
 	if (owner_read(caller->owner, data, arg + sizeof(set), size))
 		return -EFAULT;
+	for (unsigned i = 0; set.flags & VFIO_IRQ_SET_DATA_EVENTFD && i < set.count; i++)
+		data[i] = caller_fd(caller, data[i]);
 
 	vdev_lock(v);
 	ret = virqs_set(v, &set, data);
