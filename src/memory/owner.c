@@ -19,16 +19,22 @@
 #include "memory/owner_private.h"
 #include "memory/vma.h"
 
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 #define PAGE	    4096ul
 #define PROBE_TOUCH 16 /* so many pages are touched; of more the map is asked */
 
 int owner_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len)
 {
+	if (unlikely(owner->remote != NULL))
+		return owner_remote_copy(owner, src, dst, NULL, len);
 	return fault_copy(dst, (const void *)src, len) ? -EFAULT : 0;
 }
 
 int owner_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len)
 {
+	if (unlikely(owner->remote != NULL))
+		return owner_remote_copy(owner, dst, NULL, src, len);
 	return fault_copy((void *)dst, src, len) ? -EFAULT : 0;
 }
 
@@ -55,16 +61,24 @@ static int owner_force(uintptr_t addr, void *dst, const void *src, size_t len)
 
 int owner_dma_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len)
 {
-	size_t left = fault_copy(dst, (const void *)src, len);
-	size_t done = len - left;
+	size_t left, done;
+
+	if (unlikely(owner->remote != NULL))
+		return owner_remote_dma(owner, src, dst, NULL, len);
+	left = fault_copy(dst, (const void *)src, len);
+	done = len - left;
 
 	return left ? owner_force(src + done, (char *)dst + done, NULL, left) : 0;
 }
 
 int owner_dma_write(struct rf_owner *owner, uintptr_t dst, const void *src, size_t len)
 {
-	size_t left = fault_copy((void *)dst, src, len);
-	size_t done = len - left;
+	size_t left, done;
+
+	if (unlikely(owner->remote != NULL))
+		return owner_remote_dma(owner, dst, NULL, src, len);
+	left = fault_copy((void *)dst, src, len);
+	done = len - left;
 
 	return left ? owner_force(dst + done, NULL, (const char *)src + done, left) : 0;
 }
@@ -154,6 +168,8 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
 
 	if (!len)
 		return 0;
+	if (owner->remote)
+		return owner_remote_probe(owner, addr, len, prot);
 	if (last < addr || last >> 63)
 		return -EFAULT;
 	for (;;) {
@@ -198,6 +214,18 @@ void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len
 		}
 	}
 	pthread_mutex_unlock(&owner->lock);
+}
+
+void owner_get(struct rf_owner *owner)
+{
+	if (unlikely(owner->remote != NULL))
+		owner_remote_get(owner);
+}
+
+void owner_put(struct rf_owner *owner)
+{
+	if (unlikely(owner->remote != NULL))
+		owner_remote_put(owner);
 }
 
 struct rf_owner *owner_new_self(void)

@@ -2,8 +2,8 @@
 /*
  * Owners: whose memory a mapping refers to.
  *
- * Today there is one kind, this process; the operations leave room for memory
- * of another process (reached by system calls, never by pointer).
+ * This process's, or another's, which is reached by system calls, never by
+ * pointer: owner_remote.h.
  *
  * An owner also keeps, by address, the segments of its memory that are mapped
  * for DMA, so that the interposed munmap finds what it would take away; see
@@ -43,6 +43,13 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
  */
 int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+
+/*
+ * Who maps memory of an owner keeps a reference meanwhile. They count nothing for
+ * this process, whose owner lives as long as the machine.
+ */
+void owner_get(struct rf_owner *owner);
+void owner_put(struct rf_owner *owner);
 
 /* This process, or NULL for want of memory. */
 struct rf_owner *owner_new_self(void);

@@ -16,6 +16,8 @@
 #define OWNER_DEVICE_RANGES 256
 #define MOVE_HOLDERS	    64
 
+struct owner_remote;
+
 struct owner_range {
 	uintptr_t first;
 	uintptr_t last;
@@ -49,6 +51,7 @@ struct pin_move {
 
 /**
  * struct rf_owner - a process's memory
+ * @remote: it is another one's than this process's: see owner_remote.c; NULL: it is ours
  * @lock: protects what follows, up to @moving; innermost
  * @pins: by address, struct pin
  * @nr_pins: how many; read without the lock
@@ -61,6 +64,7 @@ struct pin_move {
  * @remapping: whether there is one
  */
 struct rf_owner {
+	struct owner_remote *remote;
 	pthread_mutex_t lock;
 	struct tree pins;
 	_Atomic uint64_t nr_pins;
@@ -73,5 +77,16 @@ struct rf_owner {
 	struct pin_move remap;
 	bool remapping;
 };
+
+/* owner_remote.c: what the functions of owner.h do for another process; one of @dst and @src. */
+int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,
+		      size_t len);
+int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,
+		     size_t len);
+int owner_remote_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
+void owner_remote_get(struct rf_owner *owner);
+void owner_remote_put(struct rf_owner *owner);
+/* Its last pin may have gone. Without the owner's lock. */
+void owner_remote_unpinned(struct rf_owner *owner);
 
 #endif

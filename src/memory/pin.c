@@ -119,6 +119,8 @@ void pin_del(struct rf_owner *owner, struct pin *pin)
 	pthread_mutex_lock(&owner->lock);
 	pin_tree_del(owner, pin);
 	pthread_mutex_unlock(&owner->lock);
+	if (__builtin_expect(owner->remote != NULL, 0))
+		owner_remote_unpinned(owner);
 }
 
 bool pin_any(const struct rf_owner *owner)

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 
@@ -37,14 +39,25 @@ static_assert(sizeof(struct map_query) == 104, "the ABI's size");
 #define MAP_QUERY_SHARED   0x08
 #define MAP_QUERY_OR_NEXT  0x10
 
-int vma_walk_begin(struct vma_walk *walk)
+static void walk_init(struct vma_walk *walk, int fd)
 {
-	walk->fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	walk->fd = fd;
 	walk->reads = false;
 	walk->pos = 0;
 	walk->len = 0;
 	walk->seen = (struct vma){ .first = 0, .last = 0 };
+}
+
+int vma_walk_begin(struct vma_walk *walk)
+{
+	walk_init(walk, sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0));
 	return walk->fd < 0 ? walk->fd : 0;
+}
+
+void vma_walk_begin_fd(struct vma_walk *walk, int fd)
+{
+	walk_init(walk, fd);
+	syscall(SYS_lseek, fd, 0L, SEEK_SET);
 }
 
 void vma_walk_end(struct vma_walk *walk)

@@ -42,6 +42,8 @@ struct vma_walk {
 /* 0, or the negative errno of opening the file. */
 int vma_walk_begin(struct vma_walk *walk);
 void vma_walk_end(struct vma_walk *walk);
+/* The same over an open map, of whatever process, which stays open: no vma_walk_end(). */
+void vma_walk_begin_fd(struct vma_walk *walk, int fd);
 /*
  * The mapping that holds @addr, or the first above it: 0, or -ENOENT for none.
  * @addr never goes down from call to call.
