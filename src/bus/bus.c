@@ -47,6 +47,11 @@ struct rf_bus *bus_get(struct bus_set *set, const char *name)
 		goto out;
 	memcpy(bus->name, name, len);
 	bus->set = set;
+	if (set->fallback) {
+		bus->fallback.kind = NOTIFIER_FALLBACK;
+		bus->fallback.notify = set->fallback;
+		chain_insert(&bus->chain, &bus->fallback);
+	}
 	bus->next = set->buses;
 	set->buses = bus;
 out:

@@ -32,20 +32,27 @@ struct rf_bus {
 	char name[DEVICE_NAME_SIZE];
 	struct bus_set *set;
 	struct notifier_chain chain;
+	struct bus_notifier fallback;
 	struct rf_device *first, *last;
 	unsigned nr_devices;
 	struct rf_bus *next;
 };
 
+/**
+ * struct bus_set - the buses of a machine
+ * @fallback: decides about devices that no provider claims, on every bus; NULL:
+ *	nobody does
+ */
 struct bus_set {
 	pthread_mutex_t lock;
 	struct rf_bus *buses;
+	int (*fallback)(struct bus_notifier *notifier, enum bus_event event, struct rf_device *dev);
 };
 
 /* A mutex that its holder may take again: 0 or -ENOMEM. */
 int lock_init_recursive(pthread_mutex_t *lock);
 
-/* 0, or -ENOMEM. */
+/* 0, or -ENOMEM. @fallback is set by the caller. */
 int bus_set_init(struct bus_set *set);
 /* Every bus is empty, or its devices are about to be freed. */
 void bus_set_destroy(struct bus_set *set);

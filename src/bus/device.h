@@ -24,6 +24,7 @@
 
 #define DEVICE_NAME_SIZE 32
 #define DEVICE_NO_WISH	 (-1)
+#define DEVICE_NO_GROUP	 (-2) /* no IOMMU translates for it */
 #define PCI_NAME_SIZE	 20 /* "0000:01:00.0"; domains may have eight digits */
 
 struct pci_address {
@@ -91,7 +92,7 @@ struct rf_device {
 
 	/* its group: see group/ */
 	unsigned group_suffix; /* its link there is called name.suffix; 0: name */
-	int group_wish; /* the group its description names, or DEVICE_NO_WISH */
+	int group_wish; /* the group its description names, or DEVICE_NO_... */
 	bool quarantined; /* it could not follow its group, and reaches nothing */
 	const char *no_group; /* why it has none */
 

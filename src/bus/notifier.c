@@ -82,31 +82,33 @@ bool chain_has(const struct notifier_chain *chain, const struct bus_notifier *no
 	return n;
 }
 
-void chain_removed(struct notifier_chain *chain, struct rf_device *dev)
+/*
+ * In reverse of the order of adding, observers come first: they may look at the
+ * group that whoever claimed the device then takes it out of. The fallback hears
+ * of every device, as it may be in a group that nobody claimed it for.
+ *
+ * @until: only those before what this walk would call next; NULL: all.
+ */
+static void chain_tell_removed(struct notifier_chain *chain, struct rf_device *dev, bool observers,
+			       const struct chain_walk *until, const struct bus_notifier *except)
 {
 	struct chain_walk walk;
 	struct bus_notifier *n;
 
 	walk_begin(chain, &walk);
-	while ((n = walk_step(&walk)))
-		if (n == dev->claimed_by || n->kind == NOTIFIER_OBSERVER)
+	while ((n = walk_step(&walk)) && !(until && n == until->next)) {
+		if (n == except || observers != (n->kind == NOTIFIER_OBSERVER))
+			continue;
+		if (n == dev->claimed_by || n->kind != NOTIFIER_PROVIDER)
 			n->notify(n, BUS_DEVICE_REMOVED, dev);
+	}
 	walk_end(chain, &walk);
-	dev->claimed_by = NULL;
 }
 
-/* Those before @failed are told that the device is gone again. */
-static void chain_undo(struct notifier_chain *chain, struct rf_device *dev,
-		       const struct bus_notifier *failed)
+void chain_removed(struct notifier_chain *chain, struct rf_device *dev)
 {
-	struct chain_walk walk;
-	struct bus_notifier *n;
-
-	walk_begin(chain, &walk);
-	while ((n = walk_step(&walk)) && n != failed)
-		if (n == dev->claimed_by || n->kind == NOTIFIER_OBSERVER)
-			n->notify(n, BUS_DEVICE_REMOVED, dev);
-	walk_end(chain, &walk);
+	chain_tell_removed(chain, dev, true, NULL, NULL);
+	chain_tell_removed(chain, dev, false, NULL, NULL);
 	dev->claimed_by = NULL;
 }
 
@@ -125,9 +127,11 @@ int chain_added(struct notifier_chain *chain, struct rf_device *dev)
 		if (ret == BUS_CLAIMED && n->kind != NOTIFIER_OBSERVER && chain_has(chain, n))
 			dev->claimed_by = n;
 	}
+	if (ret < 0) {
+		chain_tell_removed(chain, dev, true, &walk, failed);
+		chain_tell_removed(chain, dev, false, &walk, failed);
+		dev->claimed_by = NULL;
+	}
 	walk_end(chain, &walk);
-	if (ret >= 0)
-		return 0;
-	chain_undo(chain, dev, failed);
-	return ret;
+	return ret < 0 ? ret : 0;
 }

@@ -4,8 +4,8 @@
  *
  * A chain is ordered by kind, then by registration. A device that is added goes
  * along the providers until one claims it, which ends their part of the chain;
- * if none does, the fallback decides; in any case observers are told. A device
- * that is removed is told to whoever claimed it, and to observers.
+ * if none does, the fallback decides; in any case observers are told. Removal is
+ * told to observers, to whoever claimed the device, and to the fallback.
  *
  * Any member may leave (and be freed) while the chain is being walked, from
  * inside its own callback or another's; who joins meanwhile is not called for
