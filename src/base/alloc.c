@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -92,6 +94,50 @@ void alloc_direct_free(void *ptr)
 		return;
 	pages = (char *)ptr - DIRECT_HEADER;
 	chunk_unmap(pages, *(size_t *)pages);
+}
+
+#define SMALL_SHIFT   5
+#define SMALL_CLASSES 5
+#define SMALL_CHUNK   (64u << 10)
+
+_Static_assert(ALLOC_SMALL_MAX == 1 << (SMALL_SHIFT + SMALL_CLASSES - 1), "the largest class");
+
+static struct {
+	pthread_mutex_t lock;
+	struct slab slabs[SMALL_CLASSES]; /* of 32, 64 ... bytes; a size of 0: not begun */
+} small = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static unsigned small_class(size_t size)
+{
+	unsigned class = 0;
+
+	while ((1ul << (SMALL_SHIFT + class)) < size)
+		class ++;
+	return class;
+}
+
+void *alloc_small(size_t size)
+{
+	struct slab *slab = &small.slabs[small_class(size)];
+	void *ptr;
+
+	pthread_mutex_lock(&small.lock);
+	if (!slab->size)
+		slab_init(slab, 1ul << (SMALL_SHIFT + small_class(size)), SMALL_CHUNK);
+	ptr = slab_alloc(slab);
+	pthread_mutex_unlock(&small.lock);
+	if (ptr)
+		memset(ptr, 0, size);
+	return ptr;
+}
+
+void alloc_small_free(void *ptr, size_t size)
+{
+	if (!ptr)
+		return;
+	pthread_mutex_lock(&small.lock);
+	slab_free(&small.slabs[small_class(size)], ptr);
+	pthread_mutex_unlock(&small.lock);
 }
 
 void slab_init(struct slab *slab, size_t size, size_t chunk_size)

@@ -14,7 +14,8 @@
  * alloc_fail_nth() makes a chosen allocation of the calling thread fail, so that
  * tests can fail each in turn, as the kernel's fail-nth does. It is a variable of
  * the thread, in the static block of those (this code is in the program from its
- * start, never loaded later), so looking at it costs one instruction.
+ * start, never loaded later), so looking at it costs one instruction. That and
+ * the shared slabs of alloc_small() are the folder's only other global state.
  */
 #ifndef RF_BASE_ALLOC_H
 #define RF_BASE_ALLOC_H
@@ -80,6 +81,15 @@ void alloc_free(void *ptr);
 /* The same straight from the kernel, in whole pages; for few things made under locks. */
 void *alloc_direct(size_t size);
 void alloc_direct_free(void *ptr);
+
+/*
+ * Objects of at most ALLOC_SMALL_MAX bytes from slabs that all share, for those
+ * that outlive what they were made in. Zeroed. Safe wherever a slab is; takes a
+ * lock of its own, innermost. @size to free as it was asked for.
+ */
+#define ALLOC_SMALL_MAX 512
+void *alloc_small(size_t size);
+void alloc_small_free(void *ptr, size_t size);
 
 static inline void *slab_alloc(struct slab *slab)
 {

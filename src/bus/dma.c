@@ -66,7 +66,7 @@ static void dma_note_owner(struct rf_device *dev, struct rf_owner *owner)
 }
 
 /* Copy as far as it goes. Inside the gate. */
-static int dma_step(struct dma *dma, const struct domain *domain)
+static int dma_step(struct dma *dma, struct domain *domain)
 {
 	struct translation to;
 	size_t len;
@@ -86,6 +86,9 @@ static int dma_step(struct dma *dma, const struct domain *domain)
 			dma->why = "memory is gone";
 			return ret;
 		}
+		if (dma->prot == RF_WRITE && domain_tracks_dirty(domain))
+			domain_mark_dirty(domain, dma->iova + dma->done,
+					  dma->iova + dma->done + (len - 1));
 		dma->done += len;
 		dma_note_owner(dma->dev, to.owner);
 	}

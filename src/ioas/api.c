@@ -6,8 +6,14 @@
 
 #include <errno.h>
 
+#include "ioas/access.h"
 #include "ioas/ioas.h"
 #include "ioas/space.h"
+
+_Static_assert(RF_ACCESS_WRITE == IOAS_ACCESS_WRITE && RF_ACCESS_SLOW == IOAS_ACCESS_SLOW &&
+		       sizeof(struct rf_pinned_page) == sizeof(struct ioas_pinned) &&
+		       sizeof(struct rf_access_ops) == sizeof(struct ioas_access_ops),
+	       "the public names of the same things");
 
 int rf_ioas_new(struct rf_machine *machine, uint32_t flags, struct rf_ioas **ioas)
 {
@@ -74,4 +80,43 @@ int rf_ioas_translate(struct rf_ioas *ioas, uint64_t iova, uint32_t prot, uintpt
 	if (length)
 		*length = translation.length;
 	return 0;
+}
+
+/* A struct rf_access is a struct ioas_access. */
+static struct ioas_access *access_of(struct rf_access *access)
+{
+	return (struct ioas_access *)access;
+}
+
+int rf_access_new(const struct rf_access_ops *ops, void *arg, struct rf_access **access)
+{
+	return ioas_access_new((const struct ioas_access_ops *)ops, arg,
+			       (struct ioas_access **)access);
+}
+
+void rf_access_free(struct rf_access *access)
+{
+	ioas_access_free(access_of(access));
+}
+
+int rf_access_attach(struct rf_access *access, struct rf_ioas *ioas)
+{
+	return ioas_access_replace(access_of(access), ioas);
+}
+
+int rf_access_pin(struct rf_access *access, uint64_t iova, uint64_t length,
+		  struct rf_pinned_page *pages, uint32_t flags)
+{
+	return ioas_access_pin(access_of(access), iova, length, (struct ioas_pinned *)pages, flags);
+}
+
+void rf_access_unpin(struct rf_access *access, uint64_t iova, uint64_t length)
+{
+	ioas_access_unpin(access_of(access), iova, length);
+}
+
+int rf_access_rw(struct rf_access *access, uint64_t iova, void *data, uint64_t length,
+		 uint32_t flags)
+{
+	return ioas_access_rw(access_of(access), iova, data, length, flags);
 }

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The domains of an address space: one for each kind of IOMMU that its devices
- * are behind. Each holds every mapping; a mapping is entered in all or none.
+ * The domains of an address space. Each holds every mapping; a mapping is
+ * entered in all or none.
  *
- * With domains, only what all their kinds can address may be mapped.
+ * VFIO and the library have one domain for each kind of IOMMU that devices are
+ * behind, shared and counted; iommufd makes one for each HWPT. With domains,
+ * only what all of them can address may be mapped: what is outside is reserved
+ * in the domain's name.
+ *
+ * The first domain makes the space hold its lazy areas; with the last one they
+ * are let go.
  */
+#include "ioas/domains.h"
+
 #include <assert.h>
 #include <errno.h>
 
@@ -41,148 +49,133 @@ void ioas_settle(struct rf_ioas *ioas)
 		domain_sync(d->domain);
 }
 
-bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
+int area_enter(struct rf_ioas *ioas, struct part *part, uint64_t last)
 {
-	if (!ioas->domains)
-		return true;
-	for (unsigned i = 0; i < ioas->nr_ranges; i++)
-		if (ioas->ranges[i].first <= first && last <= ioas->ranges[i].last)
-			return true;
-	return false;
-}
+	uint64_t first = part->seg.first;
+	int ret;
 
-/* What two sorted lists of ranges have in common; @out has room for all of both. */
-static unsigned ranges_intersect(const struct iommu_range *a, unsigned nr_a,
-				 const struct iommu_range *b, unsigned nr_b,
-				 struct iommu_range *out)
-{
-	unsigned i = 0;
-	unsigned j = 0;
-	unsigned nr = 0;
-
-	while (i < nr_a && j < nr_b) {
-		uint64_t first = a[i].first > b[j].first ? a[i].first : b[j].first;
-		uint64_t last = a[i].last < b[j].last ? a[i].last : b[j].last;
-
-		if (first <= last)
-			out[nr++] = (struct iommu_range){ first, last };
-		if (a[i].last < b[j].last)
-			i++;
-		else
-			j++;
+	for (;;) {
+		ret = ioas_enter(ioas, &part->seg);
+		if (ret || part->seg.last == last)
+			break;
+		part = part_next(ioas, part);
 	}
-	return nr;
-}
-
-/*
- * The ranges common to all domains and, unless it is NULL, @more. 0 with *out
- * (NULL for no domain at all) and *nr; -ENOMEM.
- */
-static int ranges_common(const struct rf_ioas *ioas, const struct iommu_kind *more,
-			 struct iommu_range **out, unsigned *nr)
-{
-	struct iommu_range one[IOMMU_MAX_RESV + 1];
-	struct iommu_range *ranges = NULL;
-
-	*nr = 0;
-	for (struct ioas_domain *d = ioas->domains; d || more; d = d ? d->next : NULL) {
-		const struct iommu_kind *kind = d ? domain_kind(d->domain) : more;
-		unsigned nr_one = iommu_kind_ranges(kind, one);
-		struct iommu_range *next = alloc_direct((*nr + nr_one) * sizeof(*next));
-
-		if (!next) {
-			alloc_direct_free(ranges);
-			return -ENOMEM;
-		}
-		if (ranges) {
-			*nr = ranges_intersect(ranges, *nr, one, nr_one, next);
-		} else {
-			for (*nr = 0; *nr < nr_one; (*nr)++)
-				next[*nr] = one[*nr];
-		}
-		alloc_direct_free(ranges);
-		ranges = next;
-		if (!d)
-			more = NULL;
+	if (ret && part->seg.first > first) {
+		ioas_leave(ioas, first, part->seg.first - 1);
+		ioas_settle(ioas);
 	}
-	*out = ranges;
-	return 0;
+	return ret;
 }
 
-/* Every mapping into a new domain. */
+/* Every mapping into a new domain. If it is the first, they must be held from now on. */
 static int domain_fill(struct rf_ioas *ioas, struct domain *domain)
 {
 	struct part *part;
 	int ret = 0;
 
-	for (part = part_from(ioas, 0); part && !ret; part = part_next(ioas, part))
-		ret = domain_map(domain, &part->seg);
+	for (part = part_from(ioas, 0); part && !ret; part = part_next(ioas, part)) {
+		if (!ioas->domains && (part->seg.flags & (PART_LAZY | PART_JOINED)) == PART_LAZY)
+			ret = area_hold(ioas, part, area_last(ioas, part)->seg.last);
+		if (!ret)
+			ret = domain_map(domain, &part->seg);
+		/* a part that failed to be held may be one with those behind it again */
+		if (ret)
+			break;
+	}
+	if (ret && !ioas->domains) {
+		domain_unmap(domain, 0, UINT64_MAX);
+		areas_release(ioas);
+	}
 	return ret;
 }
 
-static bool areas_usable(const struct rf_ioas *ioas, const struct iommu_range *ranges, unsigned nr)
+/* What the kind cannot address, and @resv: what it reserves as well. */
+static int domain_reserve_ranges(struct rf_ioas *ioas, const struct domain *domain, bool resv)
 {
-	unsigned i = 0;
+	const struct iommu_kind *kind = domain_kind(domain);
+	int ret = 0;
 
-	for (struct part *part = part_from(ioas, 0); part; part = part_next(ioas, part)) {
-		while (i < nr && ranges[i].last < part->seg.last)
-			i++;
-		if (i == nr || part->seg.first < ranges[i].first)
-			return false;
-	}
-	return true;
+	if (kind->aperture.first)
+		ret = ranges_reserve(ioas, 0, kind->aperture.first - 1, domain);
+	if (!ret && kind->aperture.last < UINT64_MAX)
+		ret = ranges_reserve(ioas, kind->aperture.last + 1, UINT64_MAX, domain);
+	for (unsigned i = 0; resv && !ret && i < kind->nr_resv; i++)
+		ret = ranges_reserve(ioas, kind->resv[i].range.first, kind->resv[i].range.last,
+				     domain);
+	return ret;
 }
 
-static struct ioas_domain *ioas_domain_of_kind(struct rf_ioas *ioas, const struct iommu_kind *kind)
+static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_t flags,
+			    bool shared, struct ioas_domain **out)
 {
+	uint64_t alignment = iommu_kind_page(kind);
 	struct ioas_domain *d;
-
-	for (d = ioas->domains; d; d = d->next)
-		if (domain_kind(d->domain) == kind)
-			break;
-	return d;
-}
-
-static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
-			    struct ioas_domain **out)
-{
-	struct iommu_range *ranges;
-	struct ioas_domain *d;
-	unsigned nr_ranges;
 	int ret;
 
-	ret = ranges_common(ioas, kind, &ranges, &nr_ranges);
-	if (ret)
-		return ret;
-	ret = -EADDRINUSE;
-	if (!areas_usable(ioas, ranges, nr_ranges))
-		goto free_ranges;
-	ret = -ENOMEM;
-	d = alloc_direct(sizeof(*d));
+	if (alignment > PAGE_MASK + 1)
+		return -EINVAL;
+	if (alignment > ioas->alignment && !areas_aligned(ioas, alignment))
+		return -EADDRINUSE;
+	d = alloc_small(sizeof(*d));
 	if (!d)
-		goto free_ranges;
+		return -ENOMEM;
 	ret = domain_new(kind, &d->domain);
 	if (ret)
 		goto free_d;
+	if (flags & DOMAIN_DIRTY_TRACKING) {
+		ret = domain_enable_dirty_tracking(d->domain);
+		if (ret)
+			goto free_domain;
+	}
+	ret = domain_reserve_ranges(ioas, d->domain, shared);
+	if (ret)
+		goto unreserve;
 	ret = domain_fill(ioas, d->domain);
 	if (ret)
-		goto free_domain;
+		goto unreserve;
 
+	d->shared = shared;
 	d->next = ioas->domains;
 	ioas->domains = d;
-	alloc_direct_free(ioas->ranges);
-	ioas->ranges = ranges;
-	ioas->nr_ranges = nr_ranges;
+	if (alignment > ioas->alignment)
+		ioas->alignment = alignment;
 	*out = d;
 	return 0;
 
+unreserve:
+	ranges_unreserve(ioas, d->domain);
 free_domain:
 	domain_free(d->domain);
 free_d:
-	alloc_direct_free(d);
-free_ranges:
-	alloc_direct_free(ranges);
+	alloc_small_free(d, sizeof(*d));
 	return ret;
+}
+
+static struct ioas_domain **space_find_domain(struct rf_ioas *ioas, const struct domain *domain)
+{
+	struct ioas_domain **link = &ioas->domains;
+
+	while ((*link)->domain != domain) {
+		link = &(*link)->next;
+		assert(*link);
+	}
+	return link;
+}
+
+static void space_del_domain(struct rf_ioas *ioas, struct ioas_domain **link)
+{
+	struct ioas_domain *d = *link;
+	int ret;
+
+	*link = d->next;
+	ranges_unreserve(ioas, d->domain);
+	domain_free(d->domain);
+	alloc_small_free(d, sizeof(*d));
+	if (!ioas->domains)
+		areas_release(ioas);
+	ret = ioas_realign(ioas);
+	assert(!ret); /* it only ever gets less */
+	(void)ret;
 }
 
 int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct domain **out)
@@ -191,9 +184,11 @@ int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct 
 	int ret = 0;
 
 	pthread_mutex_lock(&ioas->lock);
-	d = ioas_domain_of_kind(ioas, kind);
+	for (d = ioas->domains; d; d = d->next)
+		if (d->shared && domain_kind(d->domain) == kind)
+			break;
 	if (!d)
-		ret = space_add_domain(ioas, kind, &d);
+		ret = space_add_domain(ioas, kind, 0, true, &d);
 	if (!ret) {
 		d->users++;
 		*out = d->domain;
@@ -205,39 +200,35 @@ int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct 
 void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain)
 {
 	struct ioas_domain **link;
-	struct ioas_domain *d;
-	struct iommu_range *ranges;
-	unsigned nr_ranges;
 
 	pthread_mutex_lock(&ioas->lock);
-	for (link = &ioas->domains; (*link)->domain != domain; link = &(*link)->next)
-		assert((*link)->next);
-	d = *link;
-	if (!--d->users) {
-		*link = d->next;
-		domain_free(d->domain);
-		alloc_direct_free(d);
-		/* without memory the old, narrower ranges stay until the next change */
-		if (!ranges_common(ioas, NULL, &ranges, &nr_ranges)) {
-			alloc_direct_free(ioas->ranges);
-			ioas->ranges = ranges;
-			ioas->nr_ranges = nr_ranges;
-		}
-	}
+	link = space_find_domain(ioas, domain);
+	if (!--(*link)->users)
+		space_del_domain(ioas, link);
 	pthread_mutex_unlock(&ioas->lock);
 }
 
-unsigned ioas_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max)
+int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_t flags,
+		    struct domain **out)
 {
-	static const struct iommu_range all = { 0, UINT64_MAX };
-	const struct iommu_range *ranges;
-	unsigned nr;
+	struct ioas_domain *d;
+	int ret;
 
+	if (flags & ~DOMAIN_DIRTY_TRACKING)
+		return -EOPNOTSUPP;
+	if (flags & DOMAIN_DIRTY_TRACKING && !kind->dirty_tracking)
+		return -EOPNOTSUPP;
 	pthread_mutex_lock(&ioas->lock);
-	ranges = ioas->domains ? ioas->ranges : &all;
-	nr = ioas->domains ? ioas->nr_ranges : 1;
-	for (unsigned i = 0; i < nr && i < max; i++)
-		out[i] = ranges[i];
+	ret = space_add_domain(ioas, kind, flags, false, &d);
+	if (!ret)
+		*out = d->domain;
 	pthread_mutex_unlock(&ioas->lock);
-	return nr;
+	return ret;
+}
+
+void ioas_del_domain(struct rf_ioas *ioas, struct domain *domain)
+{
+	pthread_mutex_lock(&ioas->lock);
+	space_del_domain(ioas, space_find_domain(ioas, domain));
+	pthread_mutex_unlock(&ioas->lock);
 }

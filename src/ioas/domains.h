@@ -7,6 +7,7 @@
 #define RF_IOAS_DOMAINS_H
 
 #include "ioas/ioas.h"
+#include "iommu/domain.h" /* domain_set_dirty_tracking() and its like */
 
 #define DOMAIN_DIRTY_TRACKING (1u << 0) /* keeps a dirty bit for each page a device writes */
 
@@ -23,22 +24,5 @@ int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_
 		    struct domain **out);
 /* No device may use it. Never fails. */
 void ioas_del_domain(struct rf_ioas *ioas, struct domain *domain);
-
-/*
- * Dirty tracking. Setting starts clean: 0, or -EOPNOTSUPP without
- * DOMAIN_DIRTY_TRACKING. Reading calls @fn for each run of dirty pages in
- * [first, last], in ascending order and in multiples of the kind's smallest
- * page, and clears them unless @keep. -EINVAL when tracking is off. Pages that
- * are unmapped are dirty no more.
- */
-int domain_set_dirty_tracking(struct domain *domain, bool enable);
-int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool keep,
-		      void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg);
-bool domain_has_dirty_tracking(const struct domain *domain); /* made with the flag */
-/*
- * As a device's write does; for mock devices and DMA: nothing while tracking is
- * off. Inside a gate of the domain, or while nothing is unmapped there.
- */
-void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last);
 
 #endif

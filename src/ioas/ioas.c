@@ -26,7 +26,12 @@ int ioas_new(struct rf_ioas **out)
 
 	if (!ioas)
 		return -ENOMEM;
+	if (ranges_init(ioas)) {
+		alloc_direct_free(ioas);
+		return -ENOMEM;
+	}
 	pthread_mutex_init(&ioas->lock, NULL);
+	pthread_cond_init(&ioas->access_idle, NULL);
 	atomic_init(&ioas->refs, 1);
 	slab_init(&ioas->slab, sizeof(struct part), PART_CHUNK);
 	ioas->holder.ops = &ioas_pin_ops;
@@ -47,9 +52,10 @@ void ioas_put(struct rf_ioas *ioas)
 	if (atomic_fetch_sub_explicit(&ioas->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, true, &unmapped);
-	assert(!ioas->domains);
+	assert(!ioas->domains && !ioas->accesses);
 	slab_destroy(&ioas->slab);
-	alloc_direct_free(ioas->ranges);
+	ranges_destroy(ioas);
+	pthread_cond_destroy(&ioas->access_idle);
 	pthread_mutex_destroy(&ioas->lock);
 	alloc_direct_free(ioas);
 }
@@ -87,13 +93,14 @@ static int ioas_map_locked(struct rf_ioas *ioas, struct rf_owner *owner, uintptr
 		.addr = addr,
 		.owner = owner,
 		.prot = prot,
+		.flags = PART_HELD,
 	};
+	part->slice = NULL;
 	ret = ioas_enter(ioas, &part->seg);
 	if (ret) {
 		slab_free(&ioas->slab, part);
 		return ret;
 	}
-	part->pin.addr = addr;
 	part->pin.last = addr + length - 1;
 	part->pin.holder = &ioas->holder;
 	pin_add(owner, &part->pin);
@@ -128,12 +135,8 @@ int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
 /* The lowest place for a mapping in any usable range. */
 static int ioas_find_place(struct rf_ioas *ioas, uint64_t length, uint64_t align, uint64_t *iova)
 {
-	static const struct iommu_range all = { 0, UINT64_MAX };
-
-	if (!ioas->domains)
-		return part_find_gap(ioas, &all, length, align, iova) ? 0 : -ENOSPC;
 	for (unsigned i = 0; i < ioas->nr_ranges; i++)
-		if (part_find_gap(ioas, &ioas->ranges[i], length, align, iova))
+		if (part_find_gap(ioas, &ioas->ranges[i], length, align, 0, iova))
 			return 0;
 	return -ENOSPC;
 }
@@ -166,7 +169,7 @@ static void area_fill_info(const struct rf_ioas *ioas, struct part *part, struct
 
 	out->first = first->seg.first;
 	out->last = area_last(ioas, part)->seg.last;
-	out->addr = first->seg.flags & PART_HIDDEN ? first->user_addr : first->seg.addr;
+	out->addr = part_user_addr(first);
 	out->prot = first->seg.prot;
 }
 
@@ -199,36 +202,74 @@ uint64_t ioas_nr_areas(struct rf_ioas *ioas)
 	return nr;
 }
 
-/* Whether a mapping goes on across the border between @iova - 1 and @iova. */
-static bool ioas_bisects(const struct rf_ioas *ioas, uint64_t iova)
+int area_insert(struct rf_ioas *ioas, const struct segment *seg, struct slice *slice)
+{
+	struct part *part = slab_alloc(&ioas->slab);
+	int ret = 0;
+
+	if (!part)
+		return -ENOMEM;
+	part->seg = *seg;
+	part->seg.flags = PART_LAZY;
+	part->slice = slice;
+	part_insert(ioas, part);
+	if (ioas->domains) {
+		ret = area_hold(ioas, part, seg->last);
+		if (ret)
+			goto remove;
+		ret = area_enter(ioas, part, seg->last);
+		if (ret)
+			goto release;
+	}
+	if (slice)
+		slice->refs++;
+	ioas->nr_areas++;
+	return 0;
+
+release:
+	area_release(ioas, part);
+remove:
+	part_remove(ioas, part);
+	slab_free(&ioas->slab, part);
+	return ret;
+}
+
+bool ioas_bisects(const struct rf_ioas *ioas, uint64_t iova)
 {
 	struct part *part = iova ? part_at(ioas, iova) : NULL;
 
 	return part && (part->seg.first < iova || part->seg.flags & PART_JOINED);
 }
 
-/* The parts in [first, last] are gone from every domain, and no DMA uses them: free them. */
-static uint64_t parts_free(struct rf_ioas *ioas, struct part *part, uint64_t last, bool dropped)
+uint64_t areas_drop(struct rf_ioas *ioas, struct part *part, uint64_t last, uint64_t *bytes)
 {
-	uint64_t unmapped = 0;
 	uint64_t areas = 0;
 
+	*bytes = 0;
+	ioas_leave(ioas, part->seg.first, last);
+	ioas_settle(ioas);
 	while (part && part->seg.first <= last) {
 		struct part *next = part->seg.last < last ? part_next(ioas, part) : NULL;
 
-		unmapped += part->seg.last - part->seg.first + 1;
+		*bytes += part->seg.last - part->seg.first + 1;
 		areas += !(part->seg.flags & PART_JOINED);
-		if (part->seg.flags & PART_HIDDEN)
-			pin_hidden_put(part->seg.owner, part->hidden);
-		else
-			pin_del(part->seg.owner, &part->pin);
+		part_release(ioas, part);
 		part_remove(ioas, part);
-		slab_free(&ioas->slab, part);
+		part_free(ioas, part);
 		part = next;
 	}
 	ioas->nr_areas -= areas;
+	return areas;
+}
+
+/* Unmap what type1 has: whole areas, that nobody else has a say in. */
+static int unmap_plain(struct rf_ioas *ioas, struct part *part, uint64_t last, bool dropped,
+		       uint64_t *unmapped)
+{
+	uint64_t areas = areas_drop(ioas, part, last, unmapped);
+
 	stats_add(dropped ? &stats()->maps_dropped : &stats()->unmaps, areas);
-	return unmapped;
+	return 0;
 }
 
 int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum ioas_cut cut,
@@ -257,9 +298,10 @@ int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum i
 		if (end)
 			last = area_last(ioas, end)->seg.last;
 	}
-	ioas_leave(ioas, part->seg.first, last);
-	ioas_settle(ioas);
-	*unmapped = parts_free(ioas, part, last, dropped);
+	if (ioas->accesses)
+		ret = space_unmap(ioas, first, last, dropped, unmapped);
+	else
+		ret = unmap_plain(ioas, part, last, dropped, unmapped);
 unlock:
 	pthread_mutex_unlock(&ioas->lock);
 	return ret;

@@ -118,11 +118,24 @@ void part_remove(struct rf_ioas *ioas, struct part *part)
 	tree_remove(&ioas->parts, &part->node, &part_ops, after ? &after->node : NULL);
 }
 
-/* A search for a hole. */
+void part_absorb(struct rf_ioas *ioas, struct part *part, struct part *next)
+{
+	/* there is no gap between them, and what follows keeps its own */
+	tree_remove(&ioas->parts, &next->node, &part_ops, NULL);
+	part->seg.last = next->seg.last;
+}
+
+/*
+ * A search for a hole. @at_least bytes it must be long to be looked at; @tries
+ * are left.
+ */
 struct want {
 	struct iommu_range range;
 	uint64_t length;
 	uint64_t align;
+	uint64_t offset;
+	uint64_t at_least;
+	uint64_t tries;
 };
 
 /* Whether the hole [first, last] does, within the range: true and *iova. */
@@ -135,7 +148,11 @@ static bool want_fits(const struct want *want, uint64_t first, uint64_t last, ui
 	if (last > want->range.last)
 		last = want->range.last;
 	start = (first + want->align - 1) & ~(want->align - 1);
-	if (start < first || start > last || last - start < want->length - 1)
+	if (start < first)
+		return false;
+	start |= want->offset;
+	/* Linux does not use a hole of one byte */
+	if (start >= last || last - start < want->length - 1)
 		return false;
 	*iova = start;
 	return true;
@@ -146,41 +163,69 @@ static bool want_fits(const struct want *want, uint64_t first, uint64_t last, ui
  * all of whose gaps lie below the range, are not entered; so with page
  * alignment at most the two gaps across the range's ends disappoint.
  */
-static bool want_search(const struct want *want, const struct tree_node *node, uint64_t *iova)
+static bool want_search(struct want *want, const struct tree_node *node, uint64_t *iova)
 {
-	while (node) {
+	while (node && want->tries) {
 		struct part *part = part_of(node);
 
-		if (part->max_gap < want->length)
+		if (part->max_gap < want->at_least)
 			return false;
 		if (part->seg.first > want->range.first) {
 			if (node->left && want_search(want, node->left, iova))
 				return true;
 			if (part->seg.first - part->gap > want->range.last)
 				return false;
-			if (part->gap >= want->length &&
-			    want_fits(want, part->seg.first - part->gap, part->seg.first - 1, iova))
-				return true;
+			if (part->gap >= want->at_least && want->tries) {
+				want->tries--;
+				if (want_fits(want, part->seg.first - part->gap,
+					      part->seg.first - 1, iova))
+					return true;
+			}
 		}
 		node = node->right;
 	}
 	return false;
 }
 
-bool part_find_gap(const struct rf_ioas *ioas, const struct iommu_range *range, uint64_t length,
-		   uint64_t align, uint64_t *iova)
+/* The gap behind the last part. */
+static bool want_behind(const struct want *want, const struct rf_ioas *ioas, uint64_t *iova)
 {
-	struct want want = { *range, length, align };
 	struct part *last;
 	struct part *none;
+
+	part_neighbours(ioas, UINT64_MAX, &last, &none);
+	if (!last)
+		return want_fits(want, 0, UINT64_MAX, iova);
+	return last->seg.last < UINT64_MAX && want_fits(want, last->seg.last + 1, UINT64_MAX, iova);
+}
+
+/*
+ * Holes that are long enough and yet fail, by their alignment, could be any
+ * number. So after GAP_TRIES of them only holes are looked at that cannot; those
+ * in between come last, when nothing else is left.
+ */
+#define GAP_TRIES 128
+
+bool part_find_gap(const struct rf_ioas *ioas, const struct iommu_range *range, uint64_t length,
+		   uint64_t align, uint64_t offset, uint64_t *iova)
+{
+	struct want want = { *range, length, align, offset, length, GAP_TRIES };
 
 	if (range->last - range->first < length - 1)
 		return false;
 	if (want_search(&want, ioas->parts.root, iova))
 		return true;
-	part_neighbours(ioas, UINT64_MAX, &last, &none);
-	if (!last)
-		return want_fits(&want, 0, UINT64_MAX, iova);
-	return last->seg.last < UINT64_MAX &&
-	       want_fits(&want, last->seg.last + 1, UINT64_MAX, iova);
+	if (!want.tries && length + align + offset > length) {
+		want.at_least = length + align + offset;
+		want.tries = UINT64_MAX;
+		if (want_search(&want, ioas->parts.root, iova))
+			return true;
+	}
+	if (want_behind(&want, ioas, iova))
+		return true;
+	if (want.at_least == length && want.tries)
+		return false;
+	want.at_least = length;
+	want.tries = UINT64_MAX;
+	return want_search(&want, ioas->parts.root, iova);
 }

@@ -66,23 +66,30 @@ static void repin_settle(struct pin_holder *holder)
 	ioas_settle(ioas_of(holder));
 }
 
-/* Cut @part before @iova; returns the new part that begins there. */
-static struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
+struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
 {
 	struct part *tail = slab_alloc(&ioas->slab);
+	uint64_t distance = iova - part->seg.first;
 
 	assert(tail);
 	tail->seg = part->seg;
 	tail->seg.first = iova;
-	tail->seg.addr += iova - part->seg.first;
+	tail->seg.addr += distance;
 	tail->seg.flags |= PART_JOINED;
+	if (part->seg.flags & PART_HIDDEN) {
+		tail->hidden = part->hidden;
+		tail->user_addr = part->user_addr + distance;
+		pin_hidden_get(part->seg.owner, part->hidden);
+	}
+	tail->slice = part->slice;
+	if (tail->slice)
+		tail->slice->refs++;
 	part->seg.last = iova - 1;
 	part_insert(ioas, tail);
 	return tail;
 }
 
-/* The part is where its segment says: pin it there, and let devices have it. */
-static void part_return(struct rf_ioas *ioas, struct part *part)
+void part_return(struct rf_ioas *ioas, struct part *part)
 {
 	int ret = ioas_enter(ioas, &part->seg);
 
@@ -90,10 +97,14 @@ static void part_return(struct rf_ioas *ioas, struct part *part)
 	(void)ret;
 	if (part->seg.flags & PART_HIDDEN)
 		return;
-	part->pin.addr = part->seg.addr;
 	part->pin.last = part->seg.addr + (part->seg.last - part->seg.first);
 	part->pin.holder = &ioas->holder;
 	pin_add(part->seg.owner, &part->pin);
+}
+
+bool ioas_pin_is_own(const struct pin *pin)
+{
+	return pin->holder->ops == &ioas_pin_ops && !tree_entry(pin, struct part, pin)->slice;
 }
 
 static void repin_end(struct pin *pin, const struct pin_shift *shift)

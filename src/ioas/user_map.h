@@ -14,7 +14,8 @@
 
 /**
  * struct user_map - what IOMMU_IOAS_MAP and IOMMU_IOAS_MAP_FILE ask for
- * @owner: whose memory; NULL with @memfd
+ * @owner: whose memory; with @memfd, the owner that is this process, where the
+ *	file will be mapped
  * @addr: the owner's address, any alignment; or the offset in the file
  * @memfd: a memfd, borrowed, or -1
  * @length: bytes

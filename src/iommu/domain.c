@@ -2,8 +2,8 @@
 /*
  * Domains: a radix tree from IOVA to an owner's address.
  *
- * Each table has 512 slots; a slot of the lowest covers 4 KiB, of the next
- * 2 MiB, 1 GiB, 512 GiB and so on up to the width of the aperture. A slot is
+ * Each table has 512 slots; a slot of the lowest usual one covers 4 KiB, of the
+ * next 2 MiB, 1 GiB, 512 GiB and so on up to the width of the aperture. A slot is
  * one word that readers load once, and its low bits say what it is:
  *
  *	0			 nothing
@@ -23,6 +23,9 @@
  * pushed down into it. That needs no further table: each slot of the new one is
  * covered wholly (a leaf) or partly (again the segment).
  *
+ * Mappings smaller than 4 KiB are no special case: the rule puts another table,
+ * with slots of 8 bytes, below a slot of 4 KiB that two of them share.
+ *
  * Empty tables stay where they are, up to DOMAIN_IDLE of them, which makes
  * pairs of map and unmap fast; more are taken out when they get empty, and used
  * again after domain_sync(). A table's used counts slots that hold anything,
@@ -40,8 +43,10 @@
 #include <pthread.h>
 
 #include "base/alloc.h"
+#include "iommu/dirty.h"
 
 #define PAGE_SHIFT	 12
+#define LOWEST_SHIFT	 3
 #define TABLE_BITS	 9
 #define TABLE_SLOTS	 (1u << TABLE_BITS)
 #define DOMAIN_IDLE	 64
@@ -61,7 +66,9 @@ struct table {
 };
 
 struct domain {
-	struct table root;
+	atomic_bool tracking; /* first: see domain_tracks_dirty() */
+	_Alignas(64) struct table root;
+	struct dirty *dirty; /* or NULL: it cannot */
 	unsigned root_shift;
 	unsigned nr_owners;
 	struct rf_owner *owners[DOMAIN_OWNERS];
@@ -141,6 +148,7 @@ int domain_new(const struct iommu_kind *kind, struct domain **out)
 void domain_free(struct domain *domain)
 {
 	assert(!domain->nr_gates);
+	dirty_free(domain->dirty);
 	slab_destroy(&domain->slab);
 	pthread_mutex_destroy(&domain->gates_lock);
 	alloc_direct_free(domain->gates);
@@ -290,7 +298,7 @@ int domain_map(struct domain *domain, const struct segment *seg)
 	struct entry entry = { seg, domain_leaf(domain, seg) };
 	int ret;
 
-	assert(!((seg->first | (seg->last + 1)) & ((1u << PAGE_SHIFT) - 1)));
+	assert(!((seg->first | (seg->last + 1)) & ((1u << LOWEST_SHIFT) - 1)));
 	assert(seg->last >> domain->root_shift < TABLE_SLOTS);
 	ret = table_map(domain, &domain->root, domain->root_shift, &entry, seg->first, seg->last);
 	if (ret) {
@@ -352,6 +360,8 @@ void domain_unmap(struct domain *domain, uint64_t first, uint64_t last)
 	if (top && last >= top)
 		last = top - 1;
 	table_unmap(domain, &domain->root, domain->root_shift, &range, first, last);
+	if (domain_tracks_dirty(domain))
+		dirty_clear(domain->dirty, first, last);
 }
 
 void domain_sync(struct domain *domain)
@@ -374,6 +384,8 @@ int domain_reserve(struct domain *domain, unsigned cuts)
 {
 	unsigned levels = (domain->root_shift - PAGE_SHIFT) / TABLE_BITS;
 
+	if (iommu_kind_page(domain->kind) < 1u << PAGE_SHIFT)
+		levels++;
 	return slab_reserve(&domain->slab, (size_t)cuts * levels);
 }
 
@@ -413,6 +425,18 @@ static inline __attribute__((always_inline)) int slot_translate(const struct dom
 	return 0;
 }
 
+/* A slot of 4 KiB: mostly a leaf, and seldom a table. */
+static inline __attribute__((always_inline)) int slot_translate_lowest(const struct domain *domain,
+								       uint64_t slot, uint64_t iova,
+								       uint32_t prot,
+								       struct translation *out)
+{
+	if (__builtin_expect(slot_is_table(slot), 0))
+		return slot_translate(domain, slot_read(slot_table(slot), iova, LOWEST_SHIFT),
+				      LOWEST_SHIFT, iova, prot, out);
+	return slot_translate(domain, slot, PAGE_SHIFT, iova, prot, out);
+}
+
 int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 		     struct translation *out)
 {
@@ -439,8 +463,44 @@ int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 	if (shift >= 30)
 		TRANSLATE_LEVEL(30);
 	TRANSLATE_LEVEL(21);
-	return slot_translate(domain, slot_read(table, iova, 12), 12, iova, prot, out);
 #undef TRANSLATE_LEVEL
+	return slot_translate_lowest(domain, slot_read(table, iova, PAGE_SHIFT), iova, prot, out);
+}
+
+int domain_enable_dirty_tracking(struct domain *domain)
+{
+	domain->dirty = dirty_new(domain);
+	return domain->dirty ? 0 : -ENOMEM;
+}
+
+bool domain_has_dirty_tracking(const struct domain *domain)
+{
+	return domain->dirty;
+}
+
+int domain_set_dirty_tracking(struct domain *domain, bool enable)
+{
+	if (!domain->dirty)
+		return -EOPNOTSUPP;
+	if (enable)
+		dirty_clear(domain->dirty, 0, UINT64_MAX);
+	atomic_store(&domain->tracking, enable);
+	return 0;
+}
+
+int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool keep,
+		      void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg)
+{
+	if (!domain_tracks_dirty(domain))
+		return -EINVAL;
+	dirty_read(domain->dirty, first, last, keep, fn, arg);
+	return 0;
+}
+
+void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last)
+{
+	if (domain_tracks_dirty(domain))
+		dirty_mark(domain->dirty, first, last);
 }
 
 int domain_add_gate(struct domain *domain, struct gate *gate)

@@ -17,19 +17,20 @@
 
 /**
  * struct segment - a run of IOVA whose bytes lie together in an owner's memory
+ * @addr: the owner's address of @first
  * @first: first IOVA
  * @last: last IOVA, inclusive
- * @addr: the owner's address of @first
  * @owner: whose memory
  * @prot: RF_READ, RF_WRITE
  * @flags: the address space's own; no business of domains
  *
- * Immutable while it is in a domain. @first and @last + 1 are multiples of 4096.
+ * Immutable while it is in a domain, but for its flags. @first and @last + 1 are
+ * multiples of 8, of the kind's smallest page in fact.
  */
 struct segment {
+	uintptr_t addr;
 	uint64_t first;
 	uint64_t last;
-	uintptr_t addr;
 	struct rf_owner *owner;
 	uint32_t prot;
 	uint32_t flags;
@@ -78,6 +79,32 @@ uint64_t domain_nr_tables(const struct domain *domain);
 /* Inside a gate of the domain, or with the writers' lock held. 0 or -EFAULT. */
 int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 		     struct translation *out);
+
+/*
+ * Dirty tracking. Setting starts clean: 0, or -EOPNOTSUPP for a
+ * domain that was not made able. Reading calls @fn for each run of dirty pages in
+ * [first, last], in ascending order and in multiples of the kind's smallest
+ * page, and clears them unless @keep. -EINVAL when tracking is off. Pages that
+ * are unmapped are dirty no more.
+ */
+int domain_set_dirty_tracking(struct domain *domain, bool enable);
+int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool keep,
+		      void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg);
+/* Make a domain able to track, before it is used: 0 or -ENOMEM. */
+int domain_enable_dirty_tracking(struct domain *domain);
+bool domain_has_dirty_tracking(const struct domain *domain);
+/*
+ * As a device's write does; for mock devices and DMA: nothing while tracking is
+ * off. Inside a gate of the domain, or while nothing is unmapped there.
+ */
+void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last);
+
+/* Whether a device's write must be marked: one load, for every DMA. */
+static inline bool domain_tracks_dirty(const struct domain *domain)
+{
+	/* a domain begins with this flag */
+	return atomic_load_explicit((const atomic_bool *)domain, memory_order_relaxed);
+}
 
 /*
  * The gates of attached devices: those that domain_sync() waits for. Any

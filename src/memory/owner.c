@@ -21,8 +21,10 @@
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define PAGE	    4096ul
-#define PROBE_TOUCH 16 /* so many pages are touched; of more the map is asked */
+#define PAGE		 4096ul
+#define PROBE_TOUCH	 16 /* so many pages are touched; of more the map is asked */
+
+#define BEYOND_ANY_SPACE 0x7ffffffff000ul /* length of a mapping that no process has room for */
 
 int owner_read(struct rf_owner *owner, void *dst, uintptr_t src, size_t len)
 {
@@ -124,6 +126,20 @@ static int probe_map(uintptr_t first, uintptr_t last, uint32_t prot)
 	return ret;
 }
 
+/*
+ * Whether one mapping of the process holds all of [first, last]: asked by an
+ * mremap() that would let it grow beyond any address space. That cannot succeed;
+ * what counts is which error comes first. Far cheaper than a look at the map.
+ */
+static bool probe_single(uintptr_t first, uintptr_t last)
+{
+	uintptr_t begin = first & ~(PAGE - 1);
+	void *ret = sys_mremap((void *)begin, (last | (PAGE - 1)) - begin + 1, BEYOND_ANY_SPACE, 0,
+			       NULL);
+
+	return sys_failed(ret) && sys_error(ret) == -ENOMEM;
+}
+
 static int probe_run(uintptr_t first, uintptr_t last, uint32_t prot)
 {
 	int ret;
@@ -132,7 +148,7 @@ static int probe_run(uintptr_t first, uintptr_t last, uint32_t prot)
 		return probe_pages(first, last, prot);
 
 	/* a file may end before its mapping does: touch both ends as well */
-	ret = probe_map(first, last, prot);
+	ret = probe_single(first, last) ? 0 : probe_map(first, last, prot);
 	if (!ret && (!probe_touch(first, prot) || !probe_touch(last, prot)))
 		ret = -EFAULT;
 	return ret;

@@ -14,7 +14,7 @@
 #include "memory/pin.h"
 
 #define OWNER_DEVICE_RANGES 256
-#define MOVE_HOLDERS	    64
+#define MOVE_HOLDERS	    16
 
 struct owner_remote;
 
@@ -28,8 +28,10 @@ struct owner_range {
  * @owner: whose pages
  * @first: the range
  * @last: its end
- * @holders: of pins in the range; referenced and locked
+ * @holders: of pins in the range; referenced and locked, sorted
  * @nr_holders: how many
+ * @max_holders: how many fit
+ * @few: room for the first
  * @overflow: there are more than fit
  * @dying: one of them is going away
  * @stranger: a pin's holder is not among them
@@ -40,8 +42,10 @@ struct pin_move {
 	struct rf_owner *owner;
 	uintptr_t first;
 	uintptr_t last;
-	struct pin_holder *holders[MOVE_HOLDERS];
+	struct pin_holder **holders;
 	unsigned nr_holders;
+	unsigned max_holders;
+	struct pin_holder *few[MOVE_HOLDERS];
 	bool overflow;
 	bool dying;
 	bool stranger;

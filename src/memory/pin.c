@@ -2,7 +2,7 @@
 /*
  * The pins of an owner: a tree by address. Pins may overlap, as the same memory
  * may be mapped at several IOVAs, so each node knows the highest end below it.
- * Moving pages is in pin_move.c.
+ * Look-ups go by whole pages. Moving pages is in pin_move.c.
  */
 #include "memory/pin.h"
 
@@ -16,6 +16,18 @@ static struct pin *pin_of(const struct tree_node *node)
 	return tree_entry(node, struct pin, node);
 }
 
+#define PAGE_MASK 4095ul
+
+static uintptr_t pin_page_first(const struct pin *pin)
+{
+	return pin->addr & ~PAGE_MASK;
+}
+
+static uintptr_t pin_page_last(const struct pin *pin)
+{
+	return pin->last | PAGE_MASK;
+}
+
 static bool pin_less(const struct tree_node *a, const struct tree_node *b)
 {
 	uintptr_t x = pin_of(a)->addr;
@@ -27,7 +39,7 @@ static bool pin_less(const struct tree_node *a, const struct tree_node *b)
 static bool pin_update(struct tree_node *node)
 {
 	struct pin *pin = pin_of(node);
-	uintptr_t max = pin->last;
+	uintptr_t max = pin_page_last(pin);
 
 	if (node->left && pin_of(node->left)->max_last > max)
 		max = pin_of(node->left)->max_last;
@@ -73,9 +85,9 @@ struct pin *pin_tree_first(const struct rf_owner *owner, uintptr_t first, uintpt
 		 */
 		if (node->left && pin_of(node->left)->max_last >= first)
 			node = node->left;
-		else if (pin->addr > last)
+		else if (pin_page_first(pin) > last)
 			return NULL;
-		else if (pin->last >= first)
+		else if (pin_page_last(pin) >= first)
 			return pin;
 		else
 			node = node->right;
@@ -93,9 +105,9 @@ static bool visit(struct tree_node *node, uintptr_t first, uintptr_t last,
 			return true;
 		if (!visit(node->left, first, last, each, arg))
 			return false;
-		if (pin->addr > last)
+		if (pin_page_first(pin) > last)
 			return true;
-		if (pin->last >= first && !each(pin, arg))
+		if (pin_page_last(pin) >= first && !each(pin, arg))
 			return false;
 	}
 	return true;
@@ -121,6 +133,26 @@ void pin_del(struct rf_owner *owner, struct pin *pin)
 	pthread_mutex_unlock(&owner->lock);
 	if (__builtin_expect(owner->remote != NULL, 0))
 		owner_remote_unpinned(owner);
+}
+
+void pin_visit(struct rf_owner *owner, uintptr_t addr, bool (*each)(struct pin *pin, void *arg),
+	       void *arg)
+{
+	pthread_mutex_lock(&owner->lock);
+	pin_tree_visit(owner, addr, addr, each, arg);
+	pthread_mutex_unlock(&owner->lock);
+}
+
+void pin_hold_dma(struct rf_owner *owner)
+{
+	pthread_mutex_lock(&owner->moving);
+	atomic_fetch_add(&owner->move_seq, 1);
+}
+
+void pin_release_dma(struct rf_owner *owner)
+{
+	atomic_fetch_add(&owner->move_seq, 1);
+	pthread_mutex_unlock(&owner->moving);
 }
 
 bool pin_any(const struct rf_owner *owner)

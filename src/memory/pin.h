@@ -19,8 +19,11 @@
  *	end() for each: the holder translates again and pins what is not hidden
  *
  * Locks, outermost first: the owner's moving lock, the holders' locks in order
- * of address, the owner's lock. So a holder may pin and unpin with its own lock
- * held, and none of this calls the program's allocator.
+ * of rank and address, the owner's lock. So a holder may pin and unpin with its own
+ * lock held, and those of lower ranks around it, and none of this calls the
+ * program's allocator.
+ *
+ * A pin may begin and end inside a page: all of the page is pinned.
  */
 #ifndef RF_MEMORY_PIN_H
 #define RF_MEMORY_PIN_H
@@ -84,24 +87,30 @@ struct pin_holder_ops {
 	void (*end)(struct pin *pin, const struct pin_shift *shift);
 };
 
+/**
+ * struct pin_holder - who made a pin
+ * @ops: what it does when pages move
+ * @rank: holders of a lower rank are locked first
+ */
 struct pin_holder {
 	const struct pin_holder_ops *ops;
+	unsigned rank;
 };
 
 /**
  * struct pin - a run of an owner's memory that is mapped for DMA
  * @node: in the owner's tree
- * @max_last: highest @last in the subtree
- * @addr: first byte
- * @last: last byte
+ * @max_last: highest @last in the subtree, to the end of its page
  * @holder: whose it is
+ * @last: last byte
+ * @addr: first byte; behind the rest, so that holders may keep more of their own there
  */
 struct pin {
 	struct tree_node node;
 	uintptr_t max_last;
-	uintptr_t addr;
-	uintptr_t last;
 	struct pin_holder *holder;
+	uintptr_t last;
+	uintptr_t addr;
 };
 
 /* With the holder's lock held. Never fail. */
@@ -114,6 +123,21 @@ void pin_hidden_put(struct rf_owner *owner, struct pin_hidden *hidden);
 
 /* Whether any memory of the owner is pinned: one load, for pass-through paths. */
 bool pin_any(const struct rf_owner *owner);
+
+/*
+ * Calls @each for every pin of the page at @addr, until it says false. With the owner's
+ * lock held: @each takes no lock.
+ */
+void pin_visit(struct rf_owner *owner, uintptr_t addr, bool (*each)(struct pin *pin, void *arg),
+	       void *arg);
+
+/*
+ * Hold up DMA that fails to translate, as a move does, while a holder changes
+ * segments that devices use: call around it, always both, in one thread, without
+ * any holder's lock when it begins.
+ */
+void pin_hold_dma(struct rf_owner *owner);
+void pin_release_dma(struct rf_owner *owner);
 
 /*
  * What is about to happen to a range of the program's memory map.

@@ -45,29 +45,83 @@ static void list_push(struct pin **list, struct pin *pin)
 	*list = pin;
 }
 
-static bool move_has(const struct pin_move *move, const struct pin_holder *holder)
+static void move_init(struct pin_move *move, struct rf_owner *owner, uintptr_t first,
+		      uintptr_t last)
 {
-	for (unsigned i = 0; i < move->nr_holders; i++)
-		if (move->holders[i] == holder)
-			return true;
-	return false;
+	*move = (struct pin_move){
+		.owner = owner,
+		.first = first,
+		.last = last,
+		.max_holders = MOVE_HOLDERS,
+	};
+	move->holders = move->few;
 }
 
-/* Keeps move->holders sorted, which is the order of their locks. */
+static void move_free(struct pin_move *move)
+{
+	if (move->holders != move->few)
+		alloc_direct_free(move->holders);
+}
+
+/* Room for twice as many holders, none of which is there now. */
+static bool move_grow(struct pin_move *move)
+{
+	unsigned max = move->max_holders * 2;
+	struct pin_holder **holders = alloc_direct(max * sizeof(struct pin_holder *));
+
+	if (!holders)
+		return false;
+	move_free(move);
+	move->holders = holders;
+	move->max_holders = max;
+	return true;
+}
+
+/* The order of the holders' locks. */
+static bool holder_before(const struct pin_holder *a, const struct pin_holder *b)
+{
+	return a->rank < b->rank || (a->rank == b->rank && (uintptr_t)a < (uintptr_t)b);
+}
+
+/* Where @holder is among the sorted ones, or belongs. */
+static unsigned move_place(const struct pin_move *move, const struct pin_holder *holder)
+{
+	unsigned low = 0;
+	unsigned high = move->nr_holders;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (holder_before(move->holders[mid], holder))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool move_has(const struct pin_move *move, const struct pin_holder *holder)
+{
+	unsigned i = move_place(move, holder);
+
+	return i < move->nr_holders && move->holders[i] == holder;
+}
+
 static bool move_collect(struct pin *pin, void *arg)
 {
 	struct pin_move *move = arg;
-	unsigned i;
+	unsigned place;
 
 	if (move_has(move, pin->holder))
 		return true;
-	move->overflow = move->nr_holders == MOVE_HOLDERS;
+	move->overflow = move->nr_holders == move->max_holders;
 	move->dying = !move->overflow && !pin->holder->ops->get(pin->holder);
 	if (move->overflow || move->dying)
 		return false;
-	for (i = move->nr_holders++; i > 0 && move->holders[i - 1] > pin->holder; i--)
+	place = move_place(move, pin->holder);
+	for (unsigned i = move->nr_holders++; i > place; i--)
 		move->holders[i] = move->holders[i - 1];
-	move->holders[i] = pin->holder;
+	move->holders[place] = pin->holder;
 	return true;
 }
 
@@ -96,7 +150,7 @@ static void move_unlock(struct pin_move *move)
 /*
  * Lock every holder of pins in the range and take the pins. The holders' locks
  * come before the owner's, so first see who they are, then lock, then look again.
- * False when there are too many.
+ * False for want of memory.
  */
 static bool move_lock(struct pin_move *move)
 {
@@ -104,14 +158,17 @@ static bool move_lock(struct pin_move *move)
 	unsigned round = 0;
 
 	for (;;) {
+		move->overflow = false;
+		move->dying = false;
 		pthread_mutex_lock(&owner->lock);
 		pin_tree_visit(owner, move->first, move->last, move_collect, move);
 		pthread_mutex_unlock(&owner->lock);
 		if (move->overflow || move->dying) {
 			move_put_holders(move);
-			if (move->overflow)
+			if (move->dying)
+				pause_round(&round);
+			else if (!move_grow(move))
 				return false;
-			pause_round(&round);
 			continue;
 		}
 		for (unsigned i = 0; i < move->nr_holders; i++)
@@ -279,11 +336,12 @@ static uint64_t chunks_move(const struct pin_move *move, uintptr_t to, enum pin_
 static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last,
 			 enum pin_event event)
 {
-	struct pin_move move = { .owner = owner, .first = first, .last = last };
+	struct pin_move move;
 	struct pin_shift shift = { .first = first, .last = last };
 	struct pin_hidden *hidden = hidden_new(owner, first, last);
 	uint64_t pages = 0;
 
+	move_init(&move, owner, first, last);
 	if (hidden && move_begin(&move)) {
 		if (move.pins)
 			pages = chunks_move(&move, hidden->first, event);
@@ -294,6 +352,7 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 		}
 		move_end(&move, &shift);
 	}
+	move_free(&move);
 	if (hidden)
 		pin_hidden_put(owner, hidden);
 	if (event != PIN_PROTECT) {
@@ -339,10 +398,10 @@ static bool pinned_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last
 	pin = pin_tree_first(owner, *first, *last);
 	if (pin) {
 		if (pin->addr > *first)
-			*first = pin->addr;
-		end = pin->last;
+			*first = pin->addr & ~(PAGE - 1);
+		end = pin->last | (PAGE - 1);
 		while (end < *last && (pin = pin_tree_first(owner, end + 1, end + 1)))
-			end = pin->last;
+			end = pin->last | (PAGE - 1);
 		if (end < *last)
 			*last = end;
 		pthread_mutex_unlock(&owner->lock);
@@ -379,7 +438,7 @@ void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len)
 	struct pin_move *move = &owner->remap;
 
 	pthread_mutex_lock(&owner->moving);
-	*move = (struct pin_move){ .owner = owner, .first = from, .last = from + len - 1 };
+	move_init(move, owner, from, from + len - 1);
 	owner->remapping = len && pin_any(owner) && move_begin(move);
 }
 
@@ -389,5 +448,6 @@ void pin_remap_end(struct rf_owner *owner, uintptr_t from, uint64_t len, uintptr
 
 	if (owner->remapping)
 		move_end(&owner->remap, &shift);
+	move_free(&owner->remap);
 	pthread_mutex_unlock(&owner->moving);
 }

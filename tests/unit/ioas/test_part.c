@@ -43,7 +43,8 @@ static void check_place(void)
 	uint64_t iova;
 	bool expected = brute_place(first, last, length, align, &page);
 
-	assert_int_equal(part_find_gap(ioas, &range, (uint64_t)length * PAGE, align * PAGE, &iova),
+	assert_int_equal(part_find_gap(ioas, &range, (uint64_t)length * PAGE, align * PAGE, 0,
+				       &iova),
 			 expected);
 	if (expected)
 		assert_true(iova == page * PAGE);
@@ -115,13 +116,13 @@ static void a_dense_space_is_searched_in_few_steps(void **state)
 	for (uint64_t i = 0; i < N; i++)
 		assert_int_equal(map_blind(i * PAGE, PAGE), 0);
 	for (unsigned i = 0; i < 100000; i++) {
-		assert_true(part_find_gap(ioas, &all, PAGE, PAGE, &iova));
+		assert_true(part_find_gap(ioas, &all, PAGE, PAGE, 0, &iova));
 		assert_true(iova == N * PAGE);
 	}
 	assert_int_equal(unmap(777 * PAGE, PAGE), PAGE);
-	assert_true(part_find_gap(ioas, &all, PAGE, PAGE, &iova));
+	assert_true(part_find_gap(ioas, &all, PAGE, PAGE, 0, &iova));
 	assert_true(iova == 777 * PAGE);
-	assert_true(part_find_gap(ioas, &all, 2 * PAGE, PAGE, &iova));
+	assert_true(part_find_gap(ioas, &all, 2 * PAGE, PAGE, 0, &iova));
 	assert_true(iova == N * PAGE);
 }
 

@@ -161,8 +161,8 @@ static void finds_overlapping_pins_like_a_plain_search(void **state)
 
 	for (unsigned step = 0; step < 20000; step++) {
 		unsigned i = (unsigned)random_below(&rnd, N);
-		uintptr_t first = random_below(&rnd, 1000);
-		uintptr_t last = first + random_below(&rnd, 50);
+		uintptr_t first = random_below(&rnd, 1000 * PAGE);
+		uintptr_t last = first + random_below(&rnd, 50 * PAGE);
 		uintptr_t lowest = UINTPTR_MAX;
 		unsigned expected = 0;
 		unsigned seen = 0;
@@ -171,14 +171,15 @@ static void finds_overlapping_pins_like_a_plain_search(void **state)
 		if (in[i]) {
 			pin_del(owner, &pins[i]);
 		} else {
-			pins[i] = pin_at(&book, (void *)random_below(&rnd, 1000),
-					 1 + random_below(&rnd, 1ull << random_below(&rnd, 8)));
+			pins[i] = pin_at(&book, (void *)random_below(&rnd, 1000 * PAGE),
+					 1 + random_below(&rnd, 1ull << random_below(&rnd, 20)));
 			pin_add(owner, &pins[i]);
 		}
 		in[i] = !in[i];
 
 		for (unsigned j = 0; j < N; j++) {
-			if (!in[j] || pins[j].addr > last || pins[j].last < first)
+			if (!in[j] || (pins[j].addr & ~(PAGE - 1)) > last ||
+			    (pins[j].last | (PAGE - 1)) < first)
 				continue;
 			expected++;
 			if (pins[j].addr < lowest)
@@ -342,7 +343,51 @@ static void waits_for_a_holder_that_is_going_away(void **state)
 	munmap(p, PAGE);
 }
 
-static void more_holders_than_can_be_locked_lose_the_pages(void **state)
+static struct book *locked_before;
+
+static void book_lock_in_order(struct pin_holder *holder)
+{
+	struct book *book = book_of(holder);
+
+	if (locked_before)
+		assert_true(locked_before->holder.rank < holder->rank ||
+			    (locked_before->holder.rank == holder->rank && locked_before < book));
+	locked_before = book;
+	book->locks++;
+}
+
+static void any_number_of_holders_is_locked_in_order(void **state)
+{
+	enum { N = 5 * MOVE_HOLDERS };
+	static struct pin_holder_ops ops;
+	static struct book books[N];
+	static struct pin pins[N];
+	char *p = pages(1);
+
+	ops = book_ops;
+	ops.lock = book_lock_in_order;
+	locked_before = NULL;
+	for (unsigned i = 0; i < N; i++) {
+		unsigned at = i * 7 % N;
+
+		pins[at] = pin_at(&books[at], p, PAGE);
+		books[at].holder.ops = &ops;
+		books[at].holder.rank = at % 2;
+		pin_add(owner, &pins[at]);
+	}
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, PAGE, PIN_UNMAP), 1);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(books[i].gets, books[i].puts);
+		assert_int_equal(books[i].locks, 1);
+		assert_int_equal(books[i].unlocks, 1);
+		assert_int_equal(((char *)books[i].shift.to)[0], 'a');
+	}
+	for (unsigned i = 0; i < N; i++)
+		pin_hidden_put(owner, books[i].shift.hidden);
+	munmap(p, PAGE);
+}
+
+static void without_memory_for_the_holders_the_pages_are_lost(void **state)
 {
 	enum { N = MOVE_HOLDERS + 1 };
 	static struct book books[N];
@@ -353,7 +398,10 @@ static void more_holders_than_can_be_locked_lose_the_pages(void **state)
 		pins[i] = pin_at(&books[i], p, PAGE);
 		pin_add(owner, &pins[i]);
 	}
+	alloc_fail_nth(2); /* the first is for the hidden memory */
 	assert_int_equal(pin_keep(owner, (uintptr_t)p, PAGE, PIN_UNMAP), 0);
+	assert_true(alloc_has_failed());
+	alloc_fail_nth(0);
 	assert_int_equal(p[0], 'a');
 	for (unsigned i = 0; i < N; i++) {
 		assert_int_equal(books[i].gets, books[i].puts);
@@ -361,6 +409,21 @@ static void more_holders_than_can_be_locked_lose_the_pages(void **state)
 		pin_del(owner, &pins[i]);
 	}
 	munmap(p, PAGE);
+}
+
+static void a_pin_inside_a_page_keeps_all_of_it(void **state)
+{
+	struct book book = { 0 };
+	char *p = pages(3);
+	struct pin pin = pin_at(&book, p + 100, PAGE);
+
+	pin_add(owner, &pin);
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, 3 * PAGE, PIN_UNMAP), 2);
+	assert_int_equal(book.shift.first, (uintptr_t)p);
+	assert_int_equal(book.shift.last, (uintptr_t)p + 2 * PAGE - 1);
+	assert_int_equal(((char *)book.shift.to)[PAGE], 'b');
+	pin_hidden_put(owner, book.shift.hidden);
+	munmap(p, 3 * PAGE);
 }
 
 static void discarding_moves_private_pages_only(void **state)
@@ -429,7 +492,9 @@ int main(void)
 		cmocka_unit_test(holes_fault_but_do_not_stop_the_rest),
 		cmocka_unit_test(a_holder_without_memory_loses_the_pages),
 		cmocka_unit_test(waits_for_a_holder_that_is_going_away),
-		cmocka_unit_test(more_holders_than_can_be_locked_lose_the_pages),
+		cmocka_unit_test(any_number_of_holders_is_locked_in_order),
+		cmocka_unit_test(without_memory_for_the_holders_the_pages_are_lost),
+		cmocka_unit_test(a_pin_inside_a_page_keeps_all_of_it),
 		cmocka_unit_test(discarding_moves_private_pages_only),
 		cmocka_unit_test(the_programs_own_mremap_is_followed),
 	};

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages objects: who holds which pages, and where they are; see pages.h.
+ *
+ * Holding is made in two steps: first everything that can fail, for the pages
+ * that nobody holds yet (memory for runs, a look whether they are there, the
+ * account), then what cannot.
+ *
+ * When the owner moves or lets go of memory that a run has pinned, the run is
+ * cut to the piece that moved, as areas are (repin.c).
+ */
+#include "ioas/space.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/sys.h"
+
+#define PAGE	   4096ull
+#define PAGES_RANK 1
+
+static const struct pin_holder_ops pages_pin_ops;
+
+static struct run *run_of(const struct tree_node *node)
+{
+	return tree_entry(node, struct run, node);
+}
+
+static bool run_less(const struct tree_node *a, const struct tree_node *b)
+{
+	return run_of(a)->first < run_of(b)->first;
+}
+
+static bool run_update(struct tree_node *node)
+{
+	return false;
+}
+
+static const struct tree_ops run_ops = { run_less, run_update };
+
+/* The run that holds @index, or the first above it, or NULL. */
+static struct run *run_from(const struct pages *pages, uint64_t index)
+{
+	struct tree_node *node = pages->runs.root;
+	struct run *found = NULL;
+
+	while (node) {
+		if (run_of(node)->last >= index) {
+			found = run_of(node);
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}
+
+static struct run *run_next(const struct pages *pages, const struct run *run)
+{
+	return run->last + 1 < pages->nr ? run_from(pages, run->last + 1) : NULL;
+}
+
+static void run_pin(struct pages *pages, struct run *run)
+{
+	run->pin.last = run->pin.addr + (run->last - run->first + 1) * PAGE - 1;
+	run->pin.holder = &pages->holder;
+	if (!run->hidden)
+		pin_add(pages->owner, &run->pin);
+}
+
+static void run_unpin(struct pages *pages, struct run *run)
+{
+	if (!run->hidden)
+		pin_del(pages->owner, &run->pin);
+}
+
+static void runs_free(struct run *run)
+{
+	while (run) {
+		struct run *next = run->node.left ? run_of(run->node.left) : NULL;
+
+		alloc_small_free(run, sizeof(*run));
+		run = next;
+	}
+}
+
+static struct run *runs_pop(struct run **list)
+{
+	struct run *run = *list;
+
+	assert(run);
+	*list = run->node.left ? run_of(run->node.left) : NULL;
+	return run;
+}
+
+/* @count more runs to the list: 0, or -ENOMEM, then none. */
+static int runs_alloc(struct run **list, uint64_t count)
+{
+	struct run *mine = NULL;
+
+	while (count--) {
+		struct run *run = alloc_small(sizeof(*run));
+
+		if (!run) {
+			runs_free(mine);
+			return -ENOMEM;
+		}
+		run->node.left = mine ? &mine->node : NULL;
+		mine = run;
+	}
+	while (mine) {
+		struct run *run = runs_pop(&mine);
+
+		run->node.left = *list ? &(*list)->node : NULL;
+		*list = run;
+	}
+	return 0;
+}
+
+struct pages *pages_new(struct rf_owner *owner, uintptr_t addr, uint64_t length, bool writable,
+			struct account *account, enum account_mode mode)
+{
+	struct pages *pages = alloc_small(sizeof(*pages));
+
+	if (!pages)
+		return NULL;
+	pages->holder.ops = &pages_pin_ops;
+	pages->holder.rank = PAGES_RANK;
+	pthread_mutex_init(&pages->lock, NULL);
+	atomic_init(&pages->refs, 1);
+	pages->owner = owner;
+	pages->addr = addr & ~(PAGE - 1);
+	pages->nr = pages_spanned(addr, length);
+	pages->writable = writable;
+	pages->account = account;
+	pages->mode = mode;
+	return pages;
+}
+
+struct pages *pages_get(struct pages *pages)
+{
+	atomic_fetch_add_explicit(&pages->refs, 1, memory_order_relaxed);
+	return pages;
+}
+
+void pages_put(struct pages *pages)
+{
+	if (atomic_fetch_sub_explicit(&pages->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	assert(!pages->runs.root && !pages->spare);
+	if (pages->view)
+		sys_munmap(pages->view, pages->view_length);
+	pthread_mutex_destroy(&pages->lock);
+	alloc_small_free(pages, sizeof(*pages));
+}
+
+static void run_insert(struct pages *pages, struct run *run, uint64_t first, uint64_t last,
+		       uintptr_t addr)
+{
+	run->first = first;
+	run->last = last;
+	run->count = 1;
+	run->pin.addr = addr;
+	tree_insert(&pages->runs, &run->node, &run_ops, NULL);
+}
+
+/* A new run from @run's page @index on. Neither is pinned just now. */
+static struct run *run_split(struct pages *pages, struct run *run, uint64_t index,
+			     struct run **list)
+{
+	struct run *tail = runs_pop(list);
+
+	run_insert(pages, tail, index, run->last, run->pin.addr + (index - run->first) * PAGE);
+	tail->count = run->count;
+	tail->hidden = run->hidden;
+	if (run->hidden)
+		pin_hidden_get(pages->owner, run->hidden);
+	run->last = index - 1;
+	return tail;
+}
+
+/* No run goes on across the border below @index. */
+static void runs_cut(struct pages *pages, uint64_t index, struct run **list)
+{
+	struct run *run = index < pages->nr ? run_from(pages, index) : NULL;
+	struct run *tail;
+
+	if (!run || run->first >= index)
+		return;
+	run_unpin(pages, run);
+	tail = run_split(pages, run, index, list);
+	run_pin(pages, run);
+	run_pin(pages, tail);
+}
+
+int pages_cut(struct pages *pages, uint64_t index)
+{
+	struct run *spare = NULL;
+	int ret = runs_alloc(&spare, 1);
+
+	if (ret)
+		return ret;
+	pages_lock(pages);
+	runs_cut(pages, index, &spare);
+	pages_unlock(pages);
+	runs_free(spare);
+	return 0;
+}
+
+int pages_adopt(struct pages *pages, uint64_t first, uint64_t last, uintptr_t addr,
+		struct pin_hidden *hidden)
+{
+	struct run *run = NULL;
+
+	if (runs_alloc(&run, 1))
+		return -ENOMEM;
+	run_insert(pages, run, first, last, addr);
+	run->hidden = hidden;
+	if (hidden)
+		pin_hidden_get(pages->owner, hidden);
+	run_pin(pages, run);
+	return 0;
+}
+
+/* The run at or behind *index, and the pages before it, up to @last, that nobody holds: [*index, returned). */
+static uint64_t runs_gap(const struct pages *pages, uint64_t index, uint64_t last, struct run **run)
+{
+	*run = run_from(pages, index);
+	if (*run && (*run)->first > last)
+		*run = NULL;
+	return *run && (*run)->first > index ? (*run)->first : *run ? index : last + 1;
+}
+
+/* What holding [first, last] takes: runs, and pages to be charged. Are those there? */
+static int hold_check(struct pages *pages, uint64_t first, uint64_t last, uint64_t *nr_gaps,
+		      uint64_t *charge)
+{
+	struct run *run;
+
+	*nr_gaps = 0;
+	*charge = 0;
+	while (first <= last) {
+		uint64_t end = runs_gap(pages, first, last, &run);
+		int ret;
+
+		if (end > first) {
+			if (pages->bad_file)
+				return -EINVAL;
+			ret = owner_probe(pages->owner, pages->addr + first * PAGE,
+					  (end - first) * PAGE,
+					  pages->writable ? RF_WRITE : RF_READ);
+			if (ret)
+				return pages->view ? -EINVAL : ret;
+			*charge += end - first;
+			++*nr_gaps;
+		}
+		if (!run)
+			break;
+		first = run->last + 1;
+	}
+	return 0;
+}
+
+int pages_hold(struct pages *pages, uint64_t first, uint64_t last)
+{
+	struct run *spare = NULL;
+	uint64_t nr_gaps;
+	uint64_t charge;
+	struct run *run;
+	int ret;
+
+	ret = hold_check(pages, first, last, &nr_gaps, &charge);
+	if (!ret)
+		ret = runs_alloc(&spare, nr_gaps + 2);
+	if (ret)
+		return ret;
+	ret = account_charge(pages->account, pages->mode, charge);
+	if (ret)
+		goto free;
+
+	runs_cut(pages, first, &spare);
+	runs_cut(pages, last + 1, &spare);
+	while (first <= last) {
+		uint64_t end = runs_gap(pages, first, last, &run);
+
+		if (run)
+			run->count++;
+		if (end > first) {
+			struct run *mine = runs_pop(&spare);
+
+			run_insert(pages, mine, first, end - 1, pages->addr + first * PAGE);
+			run_pin(pages, mine);
+		}
+		if (!run)
+			break;
+		first = run->last + 1;
+	}
+free:
+	runs_free(spare);
+	return ret;
+}
+
+void pages_release(struct pages *pages, uint64_t first, uint64_t last)
+{
+	struct run *run = run_from(pages, first);
+	uint64_t uncharge = 0;
+
+	while (run && run->first <= last) {
+		struct run *next = run_next(pages, run);
+
+		assert(run->first >= first && run->last <= last);
+		if (!--run->count) {
+			uncharge += run->last - run->first + 1;
+			run_unpin(pages, run);
+			if (run->hidden)
+				pin_hidden_put(pages->owner, run->hidden);
+			tree_remove(&pages->runs, &run->node, &run_ops, NULL);
+			alloc_small_free(run, sizeof(*run));
+		}
+		run = next;
+	}
+	account_uncharge(pages->account, pages->mode, uncharge);
+}
+
+void pages_find(const struct pages *pages, uint64_t index, uint64_t last, struct place *out)
+{
+	struct run *run = run_from(pages, index);
+
+	if (!run || run->first > index) {
+		out->addr = pages->addr + index * PAGE;
+		out->last = run && run->first <= last ? run->first - 1 : last;
+		out->hidden = NULL;
+		out->held = false;
+		return;
+	}
+	out->addr = run->pin.addr + (index - run->first) * PAGE;
+	out->hidden = run->hidden;
+	out->held = true;
+	/* runs that are held differently often may lie together all the same */
+	for (;;) {
+		struct run *next = run->last < last ? run_next(pages, run) : NULL;
+
+		if (!next || next->first != run->last + 1 || next->hidden != run->hidden ||
+		    next->pin.addr != run->pin.addr + (next->first - run->first) * PAGE)
+			break;
+		run = next;
+	}
+	out->last = run->last < last ? run->last : last;
+}
+
+/* Moves. */
+
+static struct pages *pages_of(struct pin_holder *holder)
+{
+	return tree_entry(holder, struct pages, holder);
+}
+
+static bool move_get(struct pin_holder *holder)
+{
+	struct pages *pages = pages_of(holder);
+	unsigned refs = atomic_load(&pages->refs);
+
+	while (refs)
+		if (atomic_compare_exchange_weak(&pages->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+static void move_put(struct pin_holder *holder)
+{
+	pages_put(pages_of(holder));
+}
+
+static void move_lock(struct pin_holder *holder)
+{
+	pages_lock(pages_of(holder));
+}
+
+static void move_unlock(struct pin_holder *holder)
+{
+	struct pages *pages = pages_of(holder);
+
+	runs_free(pages->spare);
+	pages->spare = NULL;
+	pages_unlock(pages);
+}
+
+/* Two cuts make two more runs. Nobody translates by this object. */
+static int move_begin(struct pin *pin)
+{
+	return runs_alloc(&pages_of(pin->holder)->spare, 2);
+}
+
+static void move_settle(struct pin_holder *holder)
+{
+}
+
+static void move_end(struct pin *pin, const struct pin_shift *shift)
+{
+	struct pages *pages = pages_of(pin->holder);
+	struct run *run = tree_entry(pin, struct run, pin);
+
+	if (shift->to != shift->first) {
+		uintptr_t first = pin->addr > shift->first ? pin->addr : shift->first;
+
+		if (pin->last > shift->last)
+			run_pin(pages, run_split(pages, run,
+						 run->first + (shift->last + 1 - pin->addr) / PAGE,
+						 &pages->spare));
+		if (first > pin->addr) {
+			struct run *moved = run_split(
+				pages, run, run->first + (first - pin->addr) / PAGE, &pages->spare);
+
+			run_pin(pages, run);
+			run = moved;
+		}
+		run->pin.addr = shift->to + (first - shift->first);
+		if (shift->hidden) {
+			run->hidden = shift->hidden;
+			pin_hidden_get(pages->owner, shift->hidden);
+		}
+	}
+	run_pin(pages, run);
+}
+
+static const struct pin_holder_ops pages_pin_ops = {
+	.get = move_get,
+	.put = move_put,
+	.lock = move_lock,
+	.unlock = move_unlock,
+	.begin = move_begin,
+	.settle = move_settle,
+	.end = move_end,
+};
+
+static bool pin_counts(struct pin *pin, void *arg)
+{
+	unsigned *count = arg;
+
+	*count += pin->holder->ops == &pages_pin_ops || ioas_pin_is_own(pin);
+	return true;
+}
+
+unsigned pages_pin_count(struct rf_owner *owner, uintptr_t addr)
+{
+	unsigned count = 0;
+
+	pin_visit(owner, addr, pin_counts, &count);
+	return count;
+}

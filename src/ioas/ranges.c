@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What may be mapped where: reserved ranges, allowed ranges, alignment.
+ *
+ * Reserved ranges belong to devices and domains and may overlap; what none of
+ * them covers may be mapped, and is kept as a list in order (ioas->ranges). The
+ * list has room for one range more than reserved ones fit, so taking reserved
+ * ranges away needs no memory.
+ *
+ * Allowed ranges only bind the space where it chooses IOVAs; no reserved range
+ * may touch one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ioas/space.h"
+
+#define FIRST_RESERVED 16
+
+int ranges_init(struct rf_ioas *ioas)
+{
+	ioas->ranges = alloc_direct((FIRST_RESERVED + 1) * sizeof(struct iommu_range));
+	ioas->reserved = alloc_direct(FIRST_RESERVED * sizeof(struct reserved));
+	if (!ioas->ranges || !ioas->reserved) {
+		ranges_destroy(ioas);
+		return -ENOMEM;
+	}
+	ioas->max_reserved = FIRST_RESERVED;
+	ioas->ranges[0] = (struct iommu_range){ 0, UINT64_MAX };
+	ioas->nr_ranges = 1;
+	ioas->alignment = 1;
+	return 0;
+}
+
+void ranges_destroy(struct rf_ioas *ioas)
+{
+	alloc_direct_free(ioas->ranges);
+	alloc_direct_free(ioas->reserved);
+	alloc_direct_free(ioas->allowed);
+}
+
+/* Take @hole out of the usable ranges; there is room for one more. */
+static void ranges_punch(struct rf_ioas *ioas, const struct iommu_range *hole)
+{
+	struct iommu_range *ranges = ioas->ranges;
+	unsigned from = 0;
+	unsigned to;
+	unsigned nr = 0;
+	struct iommu_range keep[2];
+
+	while (from < ioas->nr_ranges && ranges[from].last < hole->first)
+		from++;
+	to = from;
+	while (to < ioas->nr_ranges && ranges[to].first <= hole->last)
+		to++;
+	if (from == to)
+		return;
+	if (ranges[from].first < hole->first)
+		keep[nr++] = (struct iommu_range){ ranges[from].first, hole->first - 1 };
+	if (ranges[to - 1].last > hole->last)
+		keep[nr++] = (struct iommu_range){ hole->last + 1, ranges[to - 1].last };
+	memmove(&ranges[from + nr], &ranges[to], (ioas->nr_ranges - to) * sizeof(*ranges));
+	memcpy(&ranges[from], keep, nr * sizeof(*ranges));
+	ioas->nr_ranges = ioas->nr_ranges - (to - from) + nr;
+}
+
+static int ranges_grow(struct rf_ioas *ioas)
+{
+	unsigned max = ioas->max_reserved * 2;
+	struct reserved *reserved = alloc_direct(max * sizeof(*reserved));
+	struct iommu_range *ranges = alloc_direct((max + 1) * sizeof(*ranges));
+
+	if (!reserved || !ranges) {
+		alloc_direct_free(reserved);
+		alloc_direct_free(ranges);
+		return -ENOMEM;
+	}
+	memcpy(reserved, ioas->reserved, ioas->nr_reserved * sizeof(*reserved));
+	memcpy(ranges, ioas->ranges, ioas->nr_ranges * sizeof(*ranges));
+	alloc_direct_free(ioas->reserved);
+	alloc_direct_free(ioas->ranges);
+	ioas->reserved = reserved;
+	ioas->ranges = ranges;
+	ioas->max_reserved = max;
+	return 0;
+}
+
+static bool ranges_touch(const struct iommu_range *a, const struct iommu_range *b)
+{
+	return a->first <= b->last && b->first <= a->last;
+}
+
+int ranges_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who)
+{
+	struct reserved reserved = { { first, last }, who };
+	struct part *part = part_from(ioas, first);
+
+	if (part && part->seg.first <= last)
+		return -EADDRINUSE;
+	for (unsigned i = 0; i < ioas->nr_allowed; i++)
+		if (ranges_touch(&ioas->allowed[i], &reserved.range))
+			return -EADDRINUSE;
+	/* one object a range, on Linux */
+	if (alloc_should_fail() || (ioas->nr_reserved == ioas->max_reserved && ranges_grow(ioas)))
+		return -ENOMEM;
+	ioas->reserved[ioas->nr_reserved++] = reserved;
+	ranges_punch(ioas, &reserved.range);
+	return 0;
+}
+
+void ranges_unreserve(struct rf_ioas *ioas, const void *who)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < ioas->nr_reserved; i++)
+		if (ioas->reserved[i].who != who)
+			ioas->reserved[nr++] = ioas->reserved[i];
+	if (nr == ioas->nr_reserved)
+		return;
+	ioas->nr_reserved = nr;
+	ioas->ranges[0] = (struct iommu_range){ 0, UINT64_MAX };
+	ioas->nr_ranges = 1;
+	for (unsigned i = 0; i < nr; i++)
+		ranges_punch(ioas, &ioas->reserved[i].range);
+}
+
+int ioas_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who)
+{
+	int ret;
+
+	pthread_mutex_lock(&ioas->lock);
+	ret = ranges_reserve(ioas, first, last, who);
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}
+
+void ioas_unreserve(struct rf_ioas *ioas, const void *who)
+{
+	pthread_mutex_lock(&ioas->lock);
+	ranges_unreserve(ioas, who);
+	pthread_mutex_unlock(&ioas->lock);
+}
+
+bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
+{
+	unsigned low = 0;
+	unsigned high = ioas->nr_ranges;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (ioas->ranges[mid].last < first)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < ioas->nr_ranges && ioas->ranges[low].first <= first &&
+	       last <= ioas->ranges[low].last;
+}
+
+unsigned ioas_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max)
+{
+	unsigned nr;
+
+	pthread_mutex_lock(&ioas->lock);
+	nr = ioas->nr_ranges;
+	for (unsigned i = 0; i < nr && i < max; i++)
+		out[i] = ioas->ranges[i];
+	pthread_mutex_unlock(&ioas->lock);
+	return nr;
+}
+
+unsigned ioas_iova_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max)
+{
+	return ioas_ranges(ioas, out, max);
+}
+
+static int range_compare(const void *a, const void *b)
+{
+	const struct iommu_range *x = a;
+	const struct iommu_range *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* A sorted copy of @ranges in *@out. */
+static int allowed_copy(const struct iommu_range *ranges, unsigned nr, struct iommu_range **out)
+{
+	*out = NULL;
+	for (unsigned i = 0; i < nr; i++)
+		if (ranges[i].first >= ranges[i].last)
+			return -EINVAL;
+	if (!nr)
+		return 0;
+	*out = alloc_direct(nr * sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	memcpy(*out, ranges, nr * sizeof(**out));
+	qsort(*out, nr, sizeof(**out), range_compare);
+	for (unsigned i = 1; i < nr; i++) {
+		if ((*out)[i].first <= (*out)[i - 1].last) {
+			alloc_direct_free(*out);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+int ioas_set_allowed(struct rf_ioas *ioas, const struct iommu_range *ranges, unsigned nr)
+{
+	struct iommu_range *allowed;
+	int ret = allowed_copy(ranges, nr, &allowed);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&ioas->lock);
+	for (unsigned i = 0; i < nr; i++)
+		if (!ioas_usable(ioas, allowed[i].first, allowed[i].last))
+			ret = -EADDRINUSE;
+	if (!ret) {
+		struct iommu_range *old = ioas->allowed;
+
+		ioas->allowed = allowed;
+		ioas->nr_allowed = nr;
+		allowed = old;
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	alloc_direct_free(allowed);
+	return ret;
+}
+
+bool areas_aligned(struct rf_ioas *ioas, uint64_t alignment)
+{
+	uint64_t mask = alignment - 1;
+
+	if (alignment <= 1)
+		return true;
+	for (struct part *part = part_from(ioas, 0); part; part = part_next(ioas, part)) {
+		/* inside an area parts meet at pages of its memory, aligned if its ends are */
+		if (!(part->seg.flags & PART_JOINED) &&
+		    (part->seg.first | (part_user_addr(part) & PAGE_MASK)) & mask)
+			return false;
+		if ((part->seg.last + 1) & mask)
+			return false;
+	}
+	return true;
+}
+
+int ioas_realign(struct rf_ioas *ioas)
+{
+	uint64_t alignment = ioas->no_large_pages ? PAGE_MASK + 1 : 1;
+
+	for (struct ioas_domain *d = ioas->domains; d; d = d->next)
+		if (iommu_kind_page(domain_kind(d->domain)) > alignment)
+			alignment = iommu_kind_page(domain_kind(d->domain));
+	if (accesses_alignment(ioas) > alignment)
+		alignment = accesses_alignment(ioas);
+	if (alignment > ioas->alignment && !areas_aligned(ioas, alignment))
+		return -EADDRINUSE;
+	ioas->alignment = alignment;
+	return 0;
+}
+
+uint64_t ioas_alignment(struct rf_ioas *ioas)
+{
+	uint64_t alignment;
+
+	pthread_mutex_lock(&ioas->lock);
+	alignment = ioas->alignment;
+	pthread_mutex_unlock(&ioas->lock);
+	return alignment;
+}
+
+int ioas_set_huge_pages(struct rf_ioas *ioas, uint64_t value)
+{
+	bool before;
+	int ret = 0;
+
+	if (value > 1)
+		return -EINVAL;
+	pthread_mutex_lock(&ioas->lock);
+	before = ioas->no_large_pages;
+	if (before == !value)
+		goto unlock;
+	ret = -EINVAL;
+	if (!value && ioas->domains && ioas->nr_areas)
+		goto unlock;
+	ioas->no_large_pages = !value;
+	ret = ioas_realign(ioas);
+	if (ret)
+		ioas->no_large_pages = before;
+unlock:
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}
+
+bool ioas_huge_pages(struct rf_ioas *ioas)
+{
+	bool huge;
+
+	pthread_mutex_lock(&ioas->lock);
+	huge = !ioas->no_large_pages;
+	pthread_mutex_unlock(&ioas->lock);
+	return huge;
+}
+
+void ioas_set_account(struct rf_ioas *ioas, struct account *account, enum account_mode mode)
+{
+	pthread_mutex_lock(&ioas->lock);
+	if (!ioas->nr_areas) {
+		ioas->account = account;
+		ioas->mode = mode;
+	}
+	pthread_mutex_unlock(&ioas->lock);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOMMU_IOAS_COPY: a range of one space becomes mappings in another, or in the
+ * same, on the same pages.
+ *
+ * In two steps, one space locked in each: find what lies in the range, with
+ * a reference to each pages object, then map slices of those. An area whose
+ * memory was its own so far comes to share it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/stats.h"
+#include "ioas/space.h"
+
+#define PAGE	   4096ull
+#define FEW_PIECES 4
+
+struct piece {
+	struct pages *pages;
+	uint64_t start;
+	uint64_t length;
+};
+
+/**
+ * struct pieces - what a range is made of
+ * @list: in order; @few or allocated
+ * @nr: how many
+ * @max: how many fit
+ * @few: for the usual case
+ */
+struct pieces {
+	struct piece *list;
+	size_t nr;
+	size_t max;
+	struct piece few[FEW_PIECES];
+};
+
+static void pieces_init(struct pieces *pieces)
+{
+	pieces->list = pieces->few;
+	pieces->nr = 0;
+	pieces->max = FEW_PIECES;
+}
+
+static void pieces_destroy(struct pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->nr; i++)
+		pages_put(pieces->list[i].pages);
+	if (pieces->list != pieces->few)
+		alloc_direct_free(pieces->list);
+}
+
+static int pieces_add(struct pieces *pieces, struct pages *pages, uint64_t start, uint64_t length)
+{
+	if (pieces->nr == pieces->max) {
+		struct piece *list = alloc_direct(pieces->max * 8 * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		memcpy(list, pieces->list, pieces->nr * sizeof(*list));
+		if (pieces->list != pieces->few)
+			alloc_direct_free(pieces->list);
+		pieces->list = list;
+		pieces->max *= 8;
+	}
+	pieces->list[pieces->nr++] = (struct piece){ pages_get(pages), start, length };
+	return 0;
+}
+
+/* What lies in [iova, last], without a hole. */
+static int pieces_collect(struct pieces *pieces, struct rf_ioas *ioas, uint64_t iova, uint64_t last)
+{
+	for (;;) {
+		struct part *part = part_at(ioas, iova);
+		uint64_t end;
+		int ret;
+
+		if (!part)
+			return -ENOENT;
+		end = area_last(ioas, part)->seg.last;
+		if (end > last)
+			end = last;
+		ret = area_share(ioas, part);
+		if (ret)
+			return ret;
+		part = part_at(ioas, iova);
+		ret = pieces_add(pieces, part->slice->pages, slice_byte(part->slice, iova),
+				 end - iova + 1);
+		if (ret || end == last)
+			return ret;
+		iova = end + 1;
+	}
+}
+
+static int pieces_check(const struct pieces *pieces, const struct rf_ioas *ioas, uint32_t prot)
+{
+	for (size_t i = 0; i < pieces->nr; i++) {
+		if (prot & RF_WRITE && !pieces->list[i].pages->writable)
+			return -EPERM;
+		if (pieces->list[i].start % PAGE & (ioas->alignment - 1))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int piece_map(struct rf_ioas *ioas, const struct piece *piece, uint64_t iova, uint32_t prot)
+{
+	struct slice *slice = alloc_small(sizeof(*slice));
+	struct segment seg = {
+		.addr = piece->pages->addr + piece->start,
+		.first = iova,
+		.last = iova + piece->length - 1,
+		.owner = piece->pages->owner,
+		.prot = prot,
+	};
+	int ret;
+
+	if (!slice)
+		return -ENOMEM;
+	slice->pages = pages_get(piece->pages);
+	slice->iova = iova;
+	slice->start = piece->start;
+	ret = area_insert(ioas, &seg, slice);
+	if (ret) {
+		pages_put(slice->pages);
+		alloc_small_free(slice, sizeof(*slice));
+	}
+	return ret;
+}
+
+/* All of them side by side from @iova on, or none. */
+static int pieces_map(const struct pieces *pieces, struct rf_ioas *ioas, uint64_t iova,
+		      uint32_t prot)
+{
+	uint64_t at = iova;
+	uint64_t bytes;
+
+	for (size_t i = 0; i < pieces->nr; i++) {
+		int ret = piece_map(ioas, &pieces->list[i], at, prot);
+
+		if (ret) {
+			if (i)
+				areas_drop(ioas, part_at(ioas, iova), at - 1, &bytes);
+			return ret;
+		}
+		at += pieces->list[i].length;
+	}
+	return 0;
+}
+
+int ioas_user_copy(struct rf_ioas *dst, struct rf_ioas *src, uint64_t src_iova, uint64_t length,
+		   uint32_t prot, bool fixed, uint64_t *dst_iova)
+{
+	uint64_t place = *dst_iova;
+	struct pieces pieces;
+	int ret;
+
+	if (!length)
+		return -EINVAL;
+	if (src_iova + (length - 1) < src_iova)
+		return -EOVERFLOW;
+	pieces_init(&pieces);
+	pthread_mutex_lock(&src->lock);
+	ret = pieces_collect(&pieces, src, src_iova, src_iova + (length - 1));
+	pthread_mutex_unlock(&src->lock);
+	if (ret)
+		goto destroy;
+
+	pthread_mutex_lock(&dst->lock);
+	ret = place_choose(dst, pieces.list[0].pages->addr + pieces.list[0].start, length, fixed,
+			   &place);
+	if (!ret)
+		ret = pieces_check(&pieces, dst, prot);
+	if (!ret)
+		ret = pieces_map(&pieces, dst, place, prot);
+	pthread_mutex_unlock(&dst->lock);
+	if (!ret) {
+		stats_add(&stats()->maps, pieces.nr);
+		stats_add(&stats()->mapped_bytes, length);
+		*dst_iova = place;
+	}
+destroy:
+	pieces_destroy(&pieces);
+	return ret;
+}

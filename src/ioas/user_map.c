@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mapping by the rules of iommufd: where a mapping may go, and IOMMU_IOAS_MAP
+ * and MAP_FILE.
+ *
+ * A mapping refers to the owner's memory and nothing looks at that before a
+ * domain or an access needs it. A file is mapped by us, shared, so its bytes are
+ * there whatever the program does with its descriptor; that mapping belongs to a
+ * pages object.
+ */
+#include "ioas/user_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+
+#include "base/stats.h"
+#include "base/sys.h"
+#include "ioas/space.h"
+
+#define PAGE	  4096ull
+#define HUGE_PAGE (2ull << 20)
+
+/*
+ * The alignment that an IOVA of the space's choice gets: as much of the memory's
+ * own as the length can use, so that large pages fit.
+ */
+static uint64_t place_alignment(uint64_t addr, uint64_t length)
+{
+	uint64_t align = length > 1 ? 1ull << (64 - __builtin_clzll(length - 1)) : 1;
+
+	if (addr && (addr & -addr) < align)
+		align = addr & -addr;
+	return align < HUGE_PAGE ? align : HUGE_PAGE;
+}
+
+/* The lowest place in what is both allowed and not reserved; never the first or last page. */
+static int place_find(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint64_t *iova)
+{
+	static const struct iommu_range everywhere = { 0, UINT64_MAX };
+	const struct iommu_range *allowed = ioas->nr_allowed ? ioas->allowed : &everywhere;
+	unsigned nr_allowed = ioas->nr_allowed ? ioas->nr_allowed : 1;
+	uint64_t align = place_alignment(addr, length);
+	unsigned a = 0;
+	unsigned r = 0;
+
+	if (align < ioas->alignment)
+		return -EINVAL;
+	while (a < nr_allowed && r < ioas->nr_ranges) {
+		const struct iommu_range *x = &allowed[a];
+		const struct iommu_range *y = &ioas->ranges[r];
+		struct iommu_range both = {
+			x->first > y->first ? x->first : y->first,
+			x->last < y->last ? x->last : y->last,
+		};
+
+		if (x->last < y->last)
+			a++;
+		else
+			r++;
+		if (both.first < PAGE)
+			both.first = PAGE;
+		if (both.last > UINT64_MAX - PAGE)
+			both.last = UINT64_MAX - PAGE;
+		if (both.first <= both.last &&
+		    part_find_gap(ioas, &both, length, align, addr % PAGE, iova))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+static int place_check(const struct rf_ioas *ioas, uint64_t iova, uint64_t length)
+{
+	uint64_t last = iova + (length - 1);
+	struct part *part;
+
+	if (iova & (ioas->alignment - 1))
+		return -EINVAL;
+	if (last < iova)
+		return -EOVERFLOW;
+	if (!ioas_usable(ioas, iova, last))
+		return -EINVAL;
+	part = part_from(ioas, iova);
+	return part && part->seg.first <= last ? -EEXIST : 0;
+}
+
+int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, bool fixed, uint64_t *iova)
+{
+	if (!length || length & (ioas->alignment - 1))
+		return -EINVAL;
+	if (fixed)
+		return place_check(ioas, *iova, length);
+	if (length >= UINT64_MAX / 2)
+		return -EOVERFLOW;
+	return place_find(ioas, addr, length, iova);
+}
+
+/* The page size of files that can be pinned: memory, and huge pages. 0 for others. */
+static uint64_t file_page(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return 0;
+	if ((uint32_t)fs.f_type == TMPFS_MAGIC)
+		return PAGE;
+	return (uint32_t)fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : 0;
+}
+
+/* mmap(), and if that needs a descriptor to write by, with one. */
+static void *file_mmap(int fd, uint64_t offset, uint64_t length, int prot)
+{
+	char path[32];
+	void *view;
+
+	view = sys_mmap(NULL, length, prot, MAP_SHARED, fd, (off_t)offset);
+	if (!sys_failed(view) || sys_error(view) != -EACCES)
+		return view;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return view;
+	view = sys_mmap(NULL, length, prot, MAP_SHARED, fd, (off_t)offset);
+	sys_close(fd);
+	return view;
+}
+
+/* Our own mapping of what the pages are. What cannot be pinned fails later, as on Linux. */
+static int file_view(struct pages *pages, const struct user_map *map)
+{
+	int prot = map->prot & RF_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
+	uint64_t page = file_page(map->memfd);
+	uint64_t offset;
+	uint64_t length;
+	void *view;
+
+	pages->bad_file = !page;
+	if (!page)
+		return 0;
+	offset = map->addr & ~(page - 1);
+	length = (map->addr - offset + map->length + page - 1) & ~(page - 1);
+	view = file_mmap(map->memfd, offset, length, prot);
+	if (sys_failed(view))
+		return sys_error(view) == -EACCES ? -EPERM : sys_error(view);
+	pages->view = view;
+	pages->view_length = length;
+	pages->addr = (uintptr_t)view + ((map->addr & ~(PAGE - 1)) - offset);
+	return 0;
+}
+
+/* A slice of a pages object over the file. */
+static int file_slice(struct rf_ioas *ioas, const struct user_map *map, struct slice **out)
+{
+	struct slice *slice = alloc_small(sizeof(*slice));
+	int ret = -ENOMEM;
+
+	if (!slice)
+		return ret;
+	slice->start = map->addr % PAGE;
+	slice->pages = pages_new(map->owner, slice->start, map->length, map->prot & RF_WRITE,
+				 ioas->account, ioas->mode);
+	if (!slice->pages)
+		goto free_slice;
+	ret = file_view(slice->pages, map);
+	if (ret)
+		goto put_pages;
+	*out = slice;
+	return 0;
+
+put_pages:
+	pages_put(slice->pages);
+free_slice:
+	alloc_small_free(slice, sizeof(*slice));
+	return ret;
+}
+
+static void slice_drop(struct slice *slice)
+{
+	if (!slice)
+		return;
+	pages_put(slice->pages);
+	alloc_small_free(slice, sizeof(*slice));
+}
+
+int ioas_user_map(struct rf_ioas *ioas, const struct user_map *map, uint64_t *iova)
+{
+	struct slice *slice = NULL;
+	struct segment seg;
+	uint64_t place = map->iova;
+	int ret;
+
+	if (!map->length || map->length > UINT64_MAX - PAGE)
+		return -EINVAL;
+	if (map->addr + map->length < map->addr)
+		return -EOVERFLOW;
+	if (map->memfd >= 0) {
+		ret = file_slice(ioas, map, &slice);
+		if (ret)
+			return ret;
+	}
+	pthread_mutex_lock(&ioas->lock);
+	ret = place_choose(ioas, map->addr, map->length, map->fixed, &place);
+	if (!ret && map->addr % PAGE & (ioas->alignment - 1))
+		ret = -EINVAL;
+	if (!ret) {
+		seg = (struct segment){
+			.addr = slice ? slice->pages->addr + slice->start : map->addr,
+			.first = place,
+			.last = place + map->length - 1,
+			.owner = map->owner,
+			.prot = map->prot,
+		};
+		if (slice)
+			slice->iova = place;
+		ret = area_insert(ioas, &seg, slice);
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	if (ret) {
+		slice_drop(slice);
+		return ret;
+	}
+	stats_add(&stats()->maps, 1);
+	stats_add(&stats()->mapped_bytes, map->length);
+	*iova = place;
+	return 0;
+}
