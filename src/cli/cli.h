@@ -15,6 +15,8 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
+int cmd_groups(int argc, char **argv);
+int cmd_topology(int argc, char **argv);
 
 /* "ringfence: ..." as one line on standard error; returns EXIT_WRONG. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

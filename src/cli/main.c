@@ -24,6 +24,10 @@ static const char help[] =
 	"                 run a program on a machine\n"
 	"  devices [FILE.so]...\n"
 	"                 list device models and their properties\n"
+	"  groups [--machine FILE] [--why BDF] [--svg]\n"
+	"                 show isolation groups, of a machine or of this host, and why\n"
+	"  topology import [FILE]\n"
+	"                 make a machine file of this host, or of what lspci printed\n"
 	"\n"
 	"  --help         show this; 'ringfence COMMAND --help' shows more\n"
 	"  --version      show the version\n"
@@ -77,7 +81,8 @@ int complain_option(const char *command, char *const *argv, int opt, const struc
 
 int main(int argc, char **argv)
 {
-	static const char *const words[] = { "run", "devices", "--help", "--version", NULL };
+	static const char *const words[] = { "run",    "devices",   "groups", "topology",
+					     "--help", "--version", NULL };
 	const char *near;
 
 	if (argc < 2) {
@@ -88,6 +93,10 @@ int main(int argc, char **argv)
 		return cmd_run(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "devices"))
 		return cmd_devices(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "groups"))
+		return cmd_groups(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "topology"))
+		return cmd_topology(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		fputs(help, stdout);
 		return 0;

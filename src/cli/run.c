@@ -23,11 +23,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "machine/description.h"
+#include "cli/load.h"
 #include "machine/machine.h"
 #include "machine/session.h"
-
-#define DEVICES_MAX 1024
 
 static const char help[] =
 	"usage: ringfence run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -66,9 +64,7 @@ static const struct option known[] = {
  * @joined: it was there before us
  */
 struct run {
-	const char *devices[DEVICES_MAX];
-	size_t nr_devices;
-	const char *machine_file;
+	struct load load;
 	bool quiet;
 	bool keep;
 	bool joined;
@@ -87,14 +83,13 @@ static int parse_options(struct run *run, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "+:h", known, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
-			if (run->nr_devices == DEVICES_MAX)
-				return complain("run: more than %d devices", DEVICES_MAX);
-			run->devices[run->nr_devices++] = optarg;
+			if (load_add_device(&run->load, "run", optarg))
+				return EXIT_WRONG;
 			break;
 		case 'm':
-			if (run->machine_file)
+			if (run->load.machine_file)
 				return complain("run: --machine is given twice");
-			run->machine_file = optarg;
+			run->load.machine_file = optarg;
 			break;
 		case 's':
 			free(run->session);
@@ -118,7 +113,7 @@ static int parse_options(struct run *run, int argc, char **argv)
 	}
 	if (optind == argc)
 		return complain("run: no program is named; see 'ringfence run --help'");
-	if (run->joined && (run->nr_devices || run->machine_file))
+	if (run->joined && (run->load.nr_devices || run->load.machine_file))
 		return complain("run: --session has its machine; --device and --machine cannot "
 				"change it");
 	run->argv += optind;
@@ -139,62 +134,6 @@ static int find_program(struct run *run)
 	return 0;
 }
 
-/* The text of a file, to be freed; NULL after a complaint. */
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-	ssize_t len;
-
-	if (!file) {
-		complain("%s: %s", path, strerror(errno));
-		return NULL;
-	}
-	errno = 0;
-	len = getdelim(&text, &size, '\0', file);
-	if (len < 0 && feof(file)) {
-		free(text);
-		text = strdup("");
-	} else if (len < 0) {
-		complain("%s: %s", path, strerror(errno));
-		free(text);
-		text = NULL;
-	} else if ((size_t)len != strlen(text)) {
-		complain("%s: has a zero byte in it: not a machine file", path);
-		free(text);
-		text = NULL;
-	}
-	fclose(file);
-	return text;
-}
-
-static int build_machine(struct run *run, struct rf_machine **machine)
-{
-	struct description *desc;
-	char *json = NULL, *error = NULL;
-	int ret;
-
-	if (run->machine_file) {
-		json = read_file(run->machine_file);
-		if (!json)
-			return EXIT_WRONG;
-	}
-	ret = description_new(json, run->machine_file, &desc, &error);
-	free(json);
-	for (size_t i = 0; !ret && i < run->nr_devices; i++) {
-		ret = description_add(desc, run->devices[i], &error);
-		if (ret)
-			description_free(desc);
-	}
-	if (!ret)
-		ret = machine_build(desc, machine, &error);
-	if (ret)
-		complain("%s", error ?: strerror(-ret));
-	free(error);
-	return ret ? EXIT_WRONG : 0;
-}
-
 /* A session for the machine asked for, or a look at the one to join. */
 static int open_session(struct run *run)
 {
@@ -204,7 +143,7 @@ static int open_session(struct run *run)
 
 	if (run->joined)
 		ret = session_machine(run->session, &machine, &error);
-	else if (build_machine(run, &machine))
+	else if (load_machine(&run->load, &machine))
 		return EXIT_WRONG;
 	else
 		ret = session_create_for(machine, &run->session, &error);

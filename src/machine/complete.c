@@ -127,7 +127,11 @@ int description_complete(struct description *desc, char **error)
 		return ret;
 	if (desc->nr_devices)
 		qsort(desc->devices, desc->nr_devices, sizeof(*desc->devices), by_address);
-	complete_groups(desc);
+	if (!desc->topology)
+		complete_groups(desc);
+	ret = topology_complete(desc, error);
+	if (ret)
+		return ret;
 
 	for (size_t i = 0; i < desc->nr_devices; i++)
 		if (desc->devices[i]->irq_line == IRQ_LINE_AUTO)

@@ -83,6 +83,7 @@ void description_free(struct description *desc)
 		device_desc_free(desc->devices[i]);
 	free(desc->devices);
 	topology_free(desc->topology);
+	free(desc->topology_text);
 	free(desc->name);
 	free(desc);
 }

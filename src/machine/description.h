@@ -64,6 +64,7 @@ enum memlock { MEMLOCK_NONE, MEMLOCK_HOST, MEMLOCK_BYTES };
  * @devices: sorted by address once complete
  * @topology: every function, those of the devices included; NULL: each device is
  *	on a bus of its own
+ * @topology_text: it as it was written, in JSON
  * @enable_acs: let ports isolate as far as they can, as Linux does at boot
  */
 struct description {
@@ -80,6 +81,7 @@ struct description {
 	struct device_desc **devices;
 	size_t nr_devices;
 	struct pci_topology *topology;
+	char *topology_text;
 	bool enable_acs;
 };
 

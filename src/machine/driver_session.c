@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "group/set.h"
+#include "machine/description.h"
 #include "machine/driver_files.h"
 #include "machine/driver_hotplug.h"
 #include "machine/fail.h"
@@ -61,40 +63,32 @@ int driver_settle(int session, char **error)
 	return ret ? fail(ret, error, "drivers: %s", strerror(-ret)) : 0;
 }
 
-/* A name that lives as long as the machine. */
-static char *driver_name_keep(struct rf_machine *machine, const char *name)
+static void refresh_device(const struct session_files *files, struct rf_machine *machine,
+			   struct rf_device *dev)
 {
-	struct driver_name *kept;
-	size_t len = strlen(name);
+	char path[PATH_MAX], name[NAME_SIZE];
+	void *driver = NULL;
 
-	for (kept = machine->driver_names; kept; kept = kept->next)
-		if (!strcmp(kept->name, name))
-			return kept->name;
-	kept = malloc(sizeof(*kept) + len + 1);
-	if (!kept)
-		return NULL;
-	memcpy(kept->name, name, len + 1);
-	kept->next = machine->driver_names;
-	machine->driver_names = kept;
-	return kept->name;
+	path_print(path, "sys/bus/pci/devices/%s/driver", dev->name);
+	if (link_name(files, path, name))
+		driver = (char *)group_set_driver(machine->set, name);
+	__atomic_store_n(&dev->host_driver, driver, __ATOMIC_RELEASE);
 }
 
 void driver_refresh(const char *session, struct rf_machine *machine)
 {
-	char path[PATH_MAX], name[NAME_SIZE];
+	struct pci_topology *topology = machine->desc->topology;
 	struct session_files files;
 	int saved = errno;
 
 	if (files_open(&files, session, true))
 		return;
-	for (struct rf_device *dev = machine->devices; dev; dev = dev->next) {
-		void *driver = NULL;
-
-		path_print(path, "sys/bus/pci/devices/%s/driver", dev->name);
-		if (link_name(&files, path, name))
-			driver = driver_name_keep(machine, name);
-		__atomic_store_n(&dev->host_driver, driver, __ATOMIC_RELEASE);
-	}
+	for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+		refresh_device(&files, machine, dev);
+	for (struct pci_function *fn = topology ? topology_first(topology) : NULL; fn;
+	     fn = topology_next(fn))
+		if (fn->dev && !fn->dev->model)
+			refresh_device(&files, machine, fn->dev);
 	files_close(&files);
 	errno = saved;
 }

@@ -20,9 +20,11 @@
 
 #include <ringfence/ioas.h>
 
+#include "group/set.h"
 #include "machine/description.h"
 #include "machine/fail.h"
 #include "machine/firmware.h"
+#include "machine/topology.h"
 #include "memory/fault.h"
 #include "memory/owner.h"
 
@@ -82,14 +84,11 @@ static void machine_insert_device(struct rf_machine *machine, struct rf_device *
 	*at = dev;
 }
 
-static void machine_insert_group(struct rf_machine *machine, struct rf_group *group)
+enum pci_grouping machine_grouping(const struct description *desc)
 {
-	struct rf_group **at = &machine->groups;
-
-	while (*at && (*at)->id < group->id)
-		at = &(*at)->next;
-	group->next = *at;
-	*at = group;
+	return strncmp(desc->iommu->name, "spapr", 5) && strncmp(desc->iommu->name, "pnv", 3) ?
+		       PCI_GROUPS_BY_ISOLATION :
+		       PCI_GROUPS_BY_PE;
 }
 
 static int make_device(struct rf_machine *machine, struct device_desc *desc, char **error)
@@ -100,35 +99,83 @@ static int make_device(struct rf_machine *machine, struct device_desc *desc, cha
 	ret = device_new(desc->model, &desc->address, desc->props, &dev, error);
 	if (ret)
 		return description_blame(machine->desc, desc, ret, error);
+	if (desc->driver) {
+		dev->host_driver = (char *)group_set_driver(machine->set, desc->driver);
+		if (!dev->host_driver) {
+			device_free(dev);
+			return -ENOMEM;
+		}
+	}
 	dev->machine = machine;
 	dev->iommu = desc->group == GROUP_NONE ? NULL : machine->iommu;
-	dev->host_driver = desc->driver;
+	dev->group_wish = desc->group; /* GROUP_AUTO and GROUP_NONE are the same words there */
 	atomic_store_explicit(&dev->owner, machine->self, memory_order_relaxed);
 	config_write(dev, CFG_INTERRUPT_LINE, (uint32_t)desc->irq_line, 1);
 	desc->made = dev;
 	return 0;
 }
 
-static int join_group(struct rf_machine *machine, struct rf_device *dev, unsigned id)
+static int add_to_bus(struct rf_machine *machine, struct rf_device *dev)
 {
-	struct rf_group *found = machine_group(machine, id), *group = found;
-	int ret;
+	return dev->bus ? 0 : group_set_add_device(machine->set, "pci", dev);
+}
 
-	if (!found) {
-		ret = group_new(id, &group);
-		if (ret)
-			return ret;
+/* A function that is not modelled is a plain device: in a group, with a driver, but not to be opened. */
+static int make_plain(struct rf_machine *machine, struct pci_function *fn)
+{
+	struct rf_device *dev;
+	int ret = device_new_plain(fn->name, &dev);
+
+	if (ret)
+		return ret;
+	dev->address = fn->address;
+	dev->machine = machine;
+	dev->function = fn;
+	dev->iommu = fn->no_iommu ? NULL : machine->iommu;
+	dev->group_wish = fn->no_iommu ? GROUP_NONE : GROUP_AUTO;
+	if (fn->driver)
+		dev->host_driver = (char *)group_set_driver(machine->set, fn->driver);
+	if (fn->driver && !dev->host_driver) {
+		device_free(dev);
+		return -ENOMEM;
 	}
-	ret = group_add_device(group, dev);
-	if (!found && !ret)
-		machine_insert_group(machine, group);
-	else if (!found)
-		group_free(group);
+	fn->dev = dev;
+	return 0;
+}
+
+/* Put everything on the bus, from the root downward: the order of addresses. */
+static int machine_populate(struct rf_machine *machine, bool first)
+{
+	struct description *desc = machine->desc;
+	struct pci_function *fn;
+	int ret = 0;
+
+	for (size_t i = 0; i < desc->nr_devices && !ret; i++) {
+		struct rf_device *dev = desc->devices[i]->made;
+
+		if (!desc->topology) {
+			ret = add_to_bus(machine, dev);
+			continue;
+		}
+		fn = topology_find(desc->topology, &dev->address);
+		dev->function = fn;
+		fn->dev = dev;
+	}
+	if (!desc->topology)
+		return ret;
+	for (fn = topology_first(desc->topology); fn && !ret; fn = topology_next(fn)) {
+		if (!fn->dev && first)
+			ret = make_plain(machine, fn);
+		if (!ret && fn->dev)
+			ret = add_to_bus(machine, fn->dev);
+		if (!ret && fn->dev) /* also where the description named the group */
+			fn->group = fn->dev->group ? (int)fn->dev->group->id : PCI_GROUP_NONE;
+	}
 	return ret;
 }
 
 /* Make what the complete description has and the machine has not. */
-static int machine_grow(struct rf_machine *machine, char **error)
+static int machine_grow(struct rf_machine *machine, bool first, char **error)
 {
 	struct description *desc = machine->desc;
 	int ret;
@@ -143,15 +190,9 @@ static int machine_grow(struct rf_machine *machine, char **error)
 	ret = firmware_place_bars(desc, error);
 	if (ret)
 		return ret;
-	for (size_t i = 0; i < desc->nr_devices; i++) {
-		struct rf_device *dev = desc->devices[i]->made;
-
-		if (desc->devices[i]->group == GROUP_NONE || dev->group)
-			continue;
-		ret = join_group(machine, dev, (unsigned)desc->devices[i]->group);
-		if (ret)
-			return ret;
-	}
+	ret = machine_populate(machine, first);
+	if (ret)
+		return ret;
 	for (size_t i = 0; i < desc->nr_devices; i++) {
 		struct rf_device *dev = desc->devices[i]->made;
 
@@ -176,9 +217,13 @@ int machine_build(struct description *desc, struct rf_machine **out, char **erro
 	machine->self = owner_new_self();
 	if (!machine->self)
 		goto fail;
-	ret = description_complete(desc, error);
+	ret = group_set_new(&machine->groups, &machine->set);
 	if (!ret)
-		ret = machine_grow(machine, error);
+		ret = description_complete(desc, error);
+	if (!ret && desc->topology)
+		ret = group_set_use_topology(machine->set, desc->topology, machine_grouping(desc));
+	if (!ret)
+		ret = machine_grow(machine, true, error);
 	if (ret)
 		goto fail;
 	*out = machine;
@@ -206,23 +251,17 @@ void rf_machine_free(struct rf_machine *machine)
 {
 	if (!machine)
 		return;
-	while (machine->groups) {
-		struct rf_group *group = machine->groups;
-
-		machine->groups = group->next;
-		group_free(group);
-	}
+	group_set_free(machine->set);
+	if (machine->desc->topology)
+		for (struct pci_function *fn = topology_first(machine->desc->topology); fn;
+		     fn = topology_next(fn))
+			if (fn->dev && !fn->dev->model)
+				device_free(fn->dev);
 	for (size_t i = 0; i < machine->desc->nr_devices; i++)
 		if (machine->desc->devices[i]->made)
 			device_free(machine->desc->devices[i]->made);
 	if (machine->self)
 		owner_free(machine->self);
-	while (machine->driver_names) {
-		struct driver_name *name = machine->driver_names;
-
-		machine->driver_names = name->next;
-		free(name);
-	}
 	description_free(machine->desc);
 	free(machine);
 }
@@ -230,6 +269,12 @@ void rf_machine_free(struct rf_machine *machine)
 /* What description_add() appended: it joined neither a group nor the list of devices. */
 static void take_back(struct rf_machine *machine, struct device_desc *added)
 {
+	struct pci_function *fn = NULL;
+
+	if (machine->desc->topology && added->address_set)
+		fn = topology_find(machine->desc->topology, &added->address);
+	if (fn && !fn->line && (!fn->dev || fn->dev == added->made))
+		topology_remove(machine->desc->topology, fn);
 	if (added->made)
 		device_free(added->made);
 	device_desc_remove(machine->desc, added);
@@ -249,7 +294,7 @@ int rf_machine_add_device(struct rf_machine *machine, const char *spec, struct r
 	added = machine->desc->devices[machine->desc->nr_devices - 1];
 	ret = description_complete(machine->desc, error);
 	if (!ret)
-		ret = machine_grow(machine, error);
+		ret = machine_grow(machine, false, error);
 	if (ret) {
 		take_back(machine, added);
 		return ret;
@@ -270,11 +315,7 @@ struct rf_device *machine_device(struct rf_machine *machine, const struct pci_ad
 
 struct rf_group *machine_group(struct rf_machine *machine, unsigned id)
 {
-	struct rf_group *group = machine->groups;
-
-	while (group && group->id != id)
-		group = group->next;
-	return group;
+	return group_set_find(machine->set, id);
 }
 
 unsigned machine_cdev_index(const struct rf_machine *machine, const struct rf_device *dev)

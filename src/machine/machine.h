@@ -16,12 +16,7 @@
 #include "vfio/vfio.h"
 
 struct description;
-
-/* The name of a driver that some device was bound to; kept as long as the machine. */
-struct driver_name {
-	struct driver_name *next;
-	char name[];
-};
+struct group_set;
 
 struct rf_machine {
 	struct description *desc;
@@ -32,7 +27,7 @@ struct rf_machine {
 	struct rf_device *devices; /* by address */
 	struct rf_group *groups; /* by id */
 	struct rf_owner *self;
-	struct driver_name *driver_names; /* see driver_refresh() */
+	struct group_set *set; /* the groups, and the buses that devices are on */
 };
 
 /*

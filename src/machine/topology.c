@@ -172,6 +172,11 @@ static int device_place(struct description *desc, struct device_desc *dev, char 
 		fail(-EINVAL, error, "a model cannot take the place of the bridge %s", fn->name);
 		return description_blame(desc, dev, -EINVAL, error);
 	}
+	if (fn && fn->dev && fn->dev != dev->made) {
+		free(driver);
+		fail(-EEXIST, error, "address %s is taken", fn->name);
+		return description_blame(desc, dev, -EEXIST, error);
+	}
 	if (!fn && !bus) {
 		free(driver);
 		fail(-EINVAL, error, "no bridge leads to bus %02x", dev->address.bus);
@@ -210,7 +215,7 @@ static int topology_link_all(struct description *desc, char **error)
 }
 
 /* The southbridge quirk of AMD counts only where firmware describes AMD's IOMMU. */
-static void topology_set_firmware(struct pci_topology *topology)
+void topology_set_firmware(struct pci_topology *topology)
 {
 	for (struct pci_function *fn = topology_first(topology); fn; fn = topology_next(fn))
 		if (fn->class == CLASS_HOST_BRIDGE && fn->vendor == VENDOR_AMD)

@@ -7,6 +7,7 @@
 #define RF_MACHINE_TOPOLOGY_H
 
 #include "bus/topology.h"
+#include "group/set.h"
 #include "machine/description.h"
 
 /*
@@ -15,6 +16,12 @@
  * 0; -EINVAL or -EEXIST with *error; -ENOMEM.
  */
 int topology_complete(struct description *desc, char **error);
+
+/* machine.c: by whose rules its functions are grouped: a host's with isolation, or POWER's. */
+enum pci_grouping machine_grouping(const struct description *desc);
+
+/* What is known without a description of firmware: whether it describes an AMD IOMMU. */
+void topology_set_firmware(struct pci_topology *topology);
 
 /* Where a device without an address goes: false when every place is taken. */
 bool topology_vacancy(const struct description *desc, struct pci_address *out);

@@ -416,5 +416,8 @@ int read_topology(struct reader *r, struct spot spot, json_t *value)
 		return -ENOMEM;
 	topology_free(r->desc->topology);
 	r->desc->topology = t.topology;
+	r->desc->topology_text = json_dumps(value, JSON_COMPACT);
+	if (!r->desc->topology_text)
+		return -ENOMEM;
 	return read_functions(&t, spot, value, &root);
 }

@@ -50,6 +50,11 @@ static json_t *write_props(const struct device_desc *dev)
 	return object;
 }
 
+static json_t *write_group(const struct device_desc *dev)
+{
+	return dev->group == GROUP_NONE ? json_string("none") : json_integer(dev->group);
+}
+
 static json_t *write_device(const struct device_desc *dev)
 {
 	json_t *object = json_object();
@@ -59,8 +64,7 @@ static json_t *write_device(const struct device_desc *dev)
 		 dev->address.slot, dev->address.function);
 	if (put(object, "model", json_string(dev->model_name)) &&
 	    put(object, "address", json_string(address)) &&
-	    put(object, "group",
-		dev->group == GROUP_NONE ? json_string("none") : json_integer(dev->group)) &&
+	    (dev->group == GROUP_AUTO || put(object, "group", write_group(dev))) &&
 	    put(object, "driver", json_string(dev->driver ?: "none")) &&
 	    put(object, "bars", write_bars(dev)) &&
 	    put(object, "irq-line", json_integer(dev->irq_line)) &&
@@ -108,6 +112,9 @@ char *description_write(const struct description *desc)
 	    put(root, "iommufd-selftest", json_boolean(desc->iommufd_selftest)) &&
 	    put(root, "memlock", write_memlock(desc)) &&
 	    put(root, "dma-entry-limit", json_integer(desc->entry_limit)) &&
+	    (!desc->topology ||
+	     (put(root, "enable-acs", json_boolean(desc->enable_acs)) &&
+	      put(root, "topology", json_loads(desc->topology_text, JSON_DECODE_ANY, NULL)))) &&
 	    put(root, "devices", write_devices(desc)))
 		text = json_dumps(root, JSON_INDENT(2));
 	json_decref(root);
