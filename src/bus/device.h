@@ -95,6 +95,7 @@ struct rf_device {
 	int group_wish; /* the group its description names, or DEVICE_NO_... */
 	bool quarantined; /* it could not follow its group, and reaches nothing */
 	const char *no_group; /* why it has none */
+	bool of_set; /* freed with the set of groups, if it is still there then */
 
 	struct rf_group *group; /* NULL: never assignable */
 	const struct iommu_kind *iommu; /* the IOMMU above it, or NULL */

@@ -194,8 +194,7 @@ static int topology_added(struct rf_provider *provider, struct rf_device *dev)
 
 static void topology_removed(struct rf_provider *provider, struct rf_device *dev)
 {
-	if (dev->function)
-		dev->function->group = PCI_GROUP_NONE;
+	dev->function->group = PCI_GROUP_NONE;
 }
 
 static const struct rf_provider_ops topology_ops = {
@@ -228,22 +227,27 @@ int group_set_new(struct rf_group **head, struct group_set **out)
 	return 0;
 }
 
-static void set_forget_devices(struct group_set *set)
+static void bus_forget_devices(struct rf_bus *bus)
 {
-	for (struct rf_bus *bus = set->buses.buses; bus; bus = bus->next)
-		for (struct rf_device *dev = bus->first; dev; dev = dev->bus_next) {
-			dev->bus = NULL;
-			dev->claimed_by = NULL;
-		}
+	struct rf_device *dev = bus->first, *next;
+
+	for (bus->first = bus->last = NULL; dev; dev = next) {
+		next = dev->bus_next;
+		dev->bus = NULL;
+		dev->claimed_by = NULL;
+		if (dev->of_set)
+			device_free(dev);
+	}
 }
 
 void group_set_free(struct group_set *set)
 {
 	if (!set)
 		return;
-	set_forget_devices(set);
 	while (set->nr)
 		group_free(set->groups[set->nr - 1]);
+	for (struct rf_bus *bus = set->buses.buses; bus; bus = bus->next)
+		bus_forget_devices(bus);
 	while (set->providers)
 		rf_provider_unregister(set->providers);
 	while (set->drivers) {
@@ -274,7 +278,10 @@ int group_set_use_topology(struct group_set *set, struct pci_topology *topology,
 int group_set_add_device(struct group_set *set, const char *bus, struct rf_device *dev)
 {
 	struct rf_bus *found = bus_get(&set->buses, bus);
+	struct pci_function *above = dev->function ? dev->function->parent : NULL;
 
+	if (above && !dev->parent)
+		dev->parent = above->dev;
 	return found ? bus_add_device(found, dev) : -ENOMEM;
 }
 

@@ -54,7 +54,8 @@ struct group_set {
  */
 int group_set_new(struct rf_group **head, struct group_set **out);
 /*
- * Frees every group; devices are then in none, on no bus, and the caller's to free.
+ * Frees every group, and devices marked of_set; the others are then in no group, on
+ * no bus, and the caller's to free.
  */
 void group_set_free(struct group_set *set);
 
@@ -70,7 +71,10 @@ struct rf_group *group_set_find(const struct group_set *set, unsigned id);
 #define GROUP_ANY_ID UINT32_MAX
 int group_set_make(struct group_set *set, unsigned id, struct rf_group **out);
 
-/* Add to the bus of that name, where providers and the fallback decide on its group. */
+/*
+ * Add to the bus of that name, where providers and the fallback decide on its group.
+ * A function whose bridge has a device is behind that. What bus_add_device() returns.
+ */
 int group_set_add_device(struct group_set *set, const char *bus, struct rf_device *dev);
 
 /* provider.c */

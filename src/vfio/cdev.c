@@ -234,6 +234,7 @@ static void cdev_release(struct file *file)
 	struct cdev_file *cf = (struct cdev_file *)file;
 	struct rf_group *group = cf->dev->group;
 	struct vdev *v = cdev_bound(file);
+	struct rf_device *dev = cf->dev;
 
 	if (v) {
 		pthread_mutex_lock(&group->lock);
@@ -243,6 +244,8 @@ static void cdev_release(struct file *file)
 		pthread_mutex_unlock(&group->lock);
 		stats_add(&stats()->closes, 1);
 	}
+	device_put(dev);
+	group_put(group);
 	free(cf);
 }
 
@@ -259,13 +262,16 @@ int vfio_open_device(struct rf_device *dev, unsigned index, const struct vfio_op
 {
 	struct cdev_file *cf;
 
-	if (!dev->group || !dev->host_driver || strcmp(dev->host_driver, "vfio-pci"))
+	if (!dev->model || device_gone(dev) || !dev->group || !dev->host_driver ||
+	    strcmp(dev->host_driver, "vfio-pci"))
 		return -ENODEV;
 	cf = calloc(1, sizeof(*cf));
 	if (!cf)
 		return -ENOMEM;
 	snprintf(cf->path, sizeof(cf->path), "/dev/vfio/devices/vfio%u", index);
 	file_init(&cf->file, &cdev_ops, cf->path);
+	device_get(dev);
+	group_get(dev->group);
 	cf->dev = dev;
 	cf->options = options;
 	*out = &cf->file;

@@ -121,15 +121,21 @@ struct container *container_of_file(struct file *file)
 	return file->ops == &container_ops ? (struct container *)file : NULL;
 }
 
+/* While a group is in a container, no host driver can take its devices. */
+static const struct rf_manager_ops container_manager = { .name = "vfio" };
+
 int container_attach(struct container *c, struct group_file *gf)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&c->lock);
-	if (!group_viable(gf->group))
+	ret = group_claim(gf->group, &container_manager, gf);
+	if (ret)
 		ret = -EPERM;
 	else if (c->type1.ioas)
 		ret = type1_attach(&c->type1, gf->group);
+	if (ret)
+		group_unclaim(gf->group, gf);
 	if (!ret) {
 		file_get(&c->file);
 		gf->next = c->groups;
@@ -154,6 +160,7 @@ void container_detach(struct container *c, struct group_file *gf)
 		if (!c->groups)
 			type1_close(&c->type1);
 	}
+	group_unclaim(gf->group, gf);
 	pthread_mutex_unlock(&c->lock);
 	file_put(&c->file);
 }

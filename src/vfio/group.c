@@ -27,6 +27,38 @@
 #define NAME_LIMIT 4096u /* a device name with its NUL, as the kernel bounds it */
 #define PAGE	   4096u
 
+/*
+ * A device that is bound to another driver, or to none, is not vfio's to give; nor
+ * is one that no model stands behind.
+ */
+static bool group_owns(const struct rf_device *dev)
+{
+	return dev->model && dev->host_driver && strcmp(dev->host_driver, "vfio-pci") == 0;
+}
+
+static bool group_owns_any(struct rf_group *group)
+{
+	bool owned = false;
+
+	group_lock_members(group);
+	for (unsigned i = 0; i < group->nr_devices && !owned; i++)
+		owned = group_owns(group->devices[i]);
+	group_unlock_members(group);
+	return owned;
+}
+
+/* Whether all that could be opened has been removed, and closed. */
+static bool group_is_lost(struct rf_group *group)
+{
+	bool lost = true;
+
+	group_lock_members(group);
+	for (unsigned i = 0; i < group->nr_devices && lost; i++)
+		lost = !group->devices[i]->model;
+	group_unlock_members(group);
+	return lost;
+}
+
 static bool group_has_iommu(const struct group_file *gf)
 {
 	return gf->container || gf->iommufd;
@@ -35,6 +67,7 @@ static bool group_has_iommu(const struct group_file *gf)
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_group_status status;
+	bool lost;
 
 	if (owner_read(caller->owner, &status, arg, sizeof(status)))
 		return -EFAULT;
@@ -43,11 +76,14 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 
 	status.flags = 0;
 	pthread_mutex_lock(&gf->lock);
+	lost = group_is_lost(gf->group);
 	if (group_has_iommu(gf))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (group_viable(gf->group))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	pthread_mutex_unlock(&gf->lock);
+	if (lost)
+		return -ENODEV;
 
 	return owner_write(caller->owner, arg, &status, sizeof(status));
 }
@@ -78,6 +114,8 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	c = file ? container_of_file(file) : NULL;
 	if (group_has_iommu(gf))
 		ret = -EINVAL;
+	else if (group_is_lost(gf->group))
+		ret = -ENODEV;
 	else if (c)
 		ret = container_attach(c, gf);
 	else if (file && file->ops->iommufd)
@@ -151,27 +189,28 @@ static int group_match(const struct rf_device *dev, const char *name)
 	return name[len + strspn(name + len, " ")] ? -EINVAL : 1;
 }
 
-/* A device that is bound to another driver, or to none, is not vfio's to give. */
-static bool group_owns(const struct rf_device *dev)
-{
-	return dev->host_driver && strcmp(dev->host_driver, "vfio-pci") == 0;
-}
-
 static struct rf_device *group_find(const struct group_file *gf, const char *name, int *err)
 {
+	struct rf_device *found = NULL;
+
 	*err = -ENODEV;
+	group_lock_members(gf->group);
 	for (unsigned i = 0; i < gf->group->nr_devices; i++) {
 		struct rf_device *dev = gf->group->devices[i];
-		int match = group_owns(dev) ? group_match(dev, name) : 0;
+		int match = group_owns(dev) && !device_gone(dev) ? group_match(dev, name) : 0;
 
-		if (match > 0)
-			return dev;
+		if (match > 0) {
+			device_get(dev);
+			found = dev;
+			break;
+		}
 		if (match < 0) {
 			*err = match;
 			break;
 		}
 	}
-	return NULL;
+	group_unlock_members(gf->group);
+	return found;
 }
 
 static long group_get_device_fd(struct group_file *gf, struct file_caller *caller,
@@ -195,6 +234,7 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 	else
 		ret = vdev_open(gf, dev, &file);
 	pthread_mutex_unlock(&gf->lock);
+	device_put(dev);
 	if (ret)
 		return ret;
 
@@ -232,6 +272,7 @@ static void group_release(struct file *file)
 	if (gf->iommufd)
 		file_put(gf->iommufd);
 	atomic_store(&gf->group->holder, NULL);
+	group_put(gf->group);
 	pthread_mutex_destroy(&gf->lock);
 	free(gf);
 }
@@ -246,11 +287,8 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 	struct group_file *gf;
 	void *nobody = NULL;
 	bool free_to_take;
-	unsigned owned = 0;
 
-	for (unsigned i = 0; i < group->nr_devices; i++)
-		owned += group_owns(group->devices[i]);
-	if (!owned)
+	if (!group_owns_any(group))
 		return -ENODEV;
 	gf = calloc(1, sizeof(*gf));
 	if (!gf)
@@ -262,6 +300,7 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 		free(gf);
 		return -EBUSY;
 	}
+	group_get(group);
 	snprintf(gf->path, sizeof(gf->path), "/dev/vfio/%u", group->id);
 	file_init(&gf->file, &group_ops, gf->path);
 	gf->group = group;

@@ -59,6 +59,8 @@ static void virqs_signal(struct irq_sink *sink, enum irq_index index, unsigned v
 	if (index == IRQ_INTX) {
 		if (vector)
 			virqs_intx_raised(v);
+	} else if (index == IRQ_REQ) {
+		virqs_deliver(&q->req);
 	} else if ((unsigned)index == q->index && vector < q->nr_vectors) {
 		virqs_deliver(&q->vectors[vector]);
 	}

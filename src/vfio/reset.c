@@ -158,6 +158,8 @@ int reset_ioctl(struct vdev *v)
 {
 	if (!v->reset_works)
 		return -EINVAL;
+	if (device_gone(v->dev))
+		return -ENOTTY; /* it never comes back from the reset */
 	vdev_lock(v);
 	reset_function(v);
 	vdev_unlock(v);

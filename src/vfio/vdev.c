@@ -23,6 +23,7 @@ struct device_file {
 static void vdev_free(struct vdev *v)
 {
 	watcher_destroy(&v->watcher);
+	device_put(v->dev);
 	free(v);
 }
 
@@ -63,6 +64,7 @@ int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct
 		free(v);
 		return ret;
 	}
+	device_get(dev);
 	v->wakeup = EVENTFD_NONE;
 	watcher_init(&v->watcher, dev);
 
