@@ -61,7 +61,7 @@ static const char *dma_refusal(const struct dma *dma, const struct domain *domai
 /* Pages on the move have no translation that would say whose they are: remember. */
 static void dma_note_owner(struct rf_device *dev, struct rf_owner *owner)
 {
-	if (atomic_load_explicit(&dev->owner, memory_order_relaxed) != owner)
+	if (atomic_load_explicit(&dev->owner, memory_order_relaxed) != owner && owner_moves(owner))
 		atomic_store_explicit(&dev->owner, owner, memory_order_relaxed);
 }
 

@@ -98,6 +98,7 @@ void part_free(struct rf_ioas *ioas, struct part *part)
 {
 	struct slice *slice = part->slice;
 
+	owner_put(part->seg.owner);
 	slab_free(&ioas->slab, part);
 	if (slice && !--slice->refs) {
 		pages_put(slice->pages);

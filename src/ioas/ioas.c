@@ -103,6 +103,7 @@ static int ioas_map_locked(struct rf_ioas *ioas, struct rf_owner *owner, uintptr
 	}
 	part->pin.last = addr + length - 1;
 	part->pin.holder = &ioas->holder;
+	owner_get(owner);
 	pin_add(owner, &part->pin);
 	part_insert(ioas, part);
 	ioas->nr_areas++;
@@ -212,6 +213,9 @@ int area_insert(struct rf_ioas *ioas, const struct segment *seg, struct slice *s
 	part->seg = *seg;
 	part->seg.flags = PART_LAZY;
 	part->slice = slice;
+	if (slice)
+		slice->refs++;
+	owner_get(seg->owner);
 	part_insert(ioas, part);
 	if (ioas->domains) {
 		ret = area_hold(ioas, part, seg->last);
@@ -221,8 +225,6 @@ int area_insert(struct rf_ioas *ioas, const struct segment *seg, struct slice *s
 		if (ret)
 			goto release;
 	}
-	if (slice)
-		slice->refs++;
 	ioas->nr_areas++;
 	return 0;
 
@@ -230,6 +232,9 @@ release:
 	area_release(ioas, part);
 remove:
 	part_remove(ioas, part);
+	owner_put(seg->owner);
+	if (slice)
+		slice->refs--;
 	slab_free(&ioas->slab, part);
 	return ret;
 }

@@ -129,6 +129,7 @@ struct pages *pages_new(struct rf_owner *owner, uintptr_t addr, uint64_t length,
 	pthread_mutex_init(&pages->lock, NULL);
 	atomic_init(&pages->refs, 1);
 	pages->owner = owner;
+	owner_get(owner);
 	pages->addr = addr & ~(PAGE - 1);
 	pages->nr = pages_spanned(addr, length);
 	pages->writable = writable;
@@ -151,6 +152,7 @@ void pages_put(struct pages *pages)
 	if (pages->view)
 		sys_munmap(pages->view, pages->view_length);
 	pthread_mutex_destroy(&pages->lock);
+	owner_put(pages->owner);
 	alloc_small_free(pages, sizeof(*pages));
 }
 

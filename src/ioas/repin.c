@@ -81,6 +81,7 @@ struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
 		tail->user_addr = part->user_addr + distance;
 		pin_hidden_get(part->seg.owner, part->hidden);
 	}
+	owner_get(tail->seg.owner);
 	tail->slice = part->slice;
 	if (tail->slice)
 		tail->slice->refs++;

@@ -244,6 +244,11 @@ void owner_put(struct rf_owner *owner)
 		owner_remote_put(owner);
 }
 
+bool owner_moves(const struct rf_owner *owner)
+{
+	return !owner->remote;
+}
+
 struct rf_owner *owner_new_self(void)
 {
 	struct rf_owner *owner = alloc_zeroed(sizeof(*owner));

@@ -51,6 +51,9 @@ void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len
 void owner_get(struct rf_owner *owner);
 void owner_put(struct rf_owner *owner);
 
+/* Whether its pages can move under DMA (pin.h): this process's only, whose owner stays. */
+bool owner_moves(const struct rf_owner *owner);
+
 /* This process, or NULL for want of memory. */
 struct rf_owner *owner_new_self(void);
 /* Nothing of it may be mapped any more. */
