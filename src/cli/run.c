@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -223,6 +224,7 @@ static int execute(const struct run *run, int *status)
 {
 	sigset_t watched, before;
 	int report[2], err = 0;
+	sighandler_t pipe_before;
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC))
@@ -230,9 +232,14 @@ static int execute(const struct run *run, int *status)
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would leave us nothing to wait for */
 	watched_signals(&watched);
 	sigprocmask(SIG_BLOCK, &watched, &before);
+	/* whoever reads our summary may go away; the session must still be removed */
+	pipe_before = signal(SIGPIPE, SIG_IGN);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
+		/* without us there is no session: nobody survives in a ruin */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGPIPE, pipe_before);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		execvp(run->program.path, run->argv);
 		err = errno;
@@ -290,11 +297,21 @@ int cmd_run(int argc, char **argv)
 	if (!status)
 		status = open_session(&run);
 	if (!status) {
+		int held = -1;
+
+		if (!run.joined) {
+			held = session_hold(run.session);
+			session_sweep(run.session);
+		}
 		status = run_in_session(&run);
-		if (run.keep && !run.joined)
+		if (run.keep && !run.joined) {
+			session_keep(run.session);
 			fprintf(stderr, "ringfence: the session is kept in %s\n", run.session);
-		else if (!run.joined)
+		} else if (!run.joined) {
 			session_remove(run.session);
+		}
+		if (held >= 0)
+			close(held);
 	}
 	program_release(&run.program);
 	free(run.session);

@@ -8,6 +8,7 @@
  *	sys/ dev/	the view (view_build())
  *	lock/group-N	flock'ed exclusively while group N is open
  *	stats/PID.N	one struct stats a process
+ *	alive		locked by the command while it runs: see session_owner.c
  *	huge-pages	there when programs get ordinary pages for huge ones
  */
 #ifndef RF_MACHINE_SESSION_H
@@ -33,6 +34,15 @@ int session_create(const char *machine_json, char **dir, char **error);
 int session_sum(const char *dir, struct stats *total);
 /* Remove the directory; what is no session stays. Never fails. */
 void session_remove(const char *dir);
+/*
+ * Say that this process looks after @dir: a descriptor to keep open, or a
+ * negative errno, without which a session is never swept.
+ */
+int session_hold(const char *dir);
+/* Not any more: whoever wants it may keep it. */
+void session_keep(const char *dir);
+/* Remove the sessions beside @dir whose commands were killed. Never fails. */
+void session_sweep(const char *dir);
 
 /* In a process of the session: the machine of @dir; a truncated or foreign directory is -EINVAL. */
 int session_machine(const char *dir, struct rf_machine **out, char **error);

@@ -227,6 +227,35 @@ def signals_reach_the_program_and_the_session_goes():
         expect(left() == [], left())
 
 
+def a_reader_that_goes_away_leaves_no_session():
+    done = subprocess.run(["sh", "-c", f"{ringfence} run --device edu -- "
+                           "sh -c 'seq 1000; sleep 0.3; seq 1000' 2>&1 | head -1"], env=environment,
+                          stdout=subprocess.PIPE, text=True, timeout=60)
+    expect(done.stdout == "1\n", done.stdout)
+    for _ in range(100):
+        if not left():
+            return
+        time.sleep(0.05)
+    expect(False, left())
+
+
+def a_killed_command_takes_its_program_along_and_is_cleaned_up_after():
+    process = start("--quiet", "--device", "edu", "sh", "-c", "echo ready; echo $$; exec sleep 60")
+    program = int(process.stdout.readline())
+    process.kill()
+    process.communicate(timeout=30)
+    expect(len(left()) == 1, left())
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{program}") or \
+                open(f"/proc/{program}/stat").read().split()[2] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        expect(False, "the program lives on")
+    expect(command("run", "--quiet", "true").returncode == 0, "run")
+    expect(left() == [], left())
+
+
 def two_sessions_do_not_meet():
     script = "echo ready; read x; ls /sys/bus/pci/devices 2>/dev/null; echo $RINGFENCE_SESSION"
     runs = [subprocess.Popen([ringfence, "run", "--quiet", "--device", f"edu,addr=0000:0{i}:00.0",
@@ -303,6 +332,8 @@ tests = [bad_command_lines_are_one_line_and_status_2, bad_devices_are_one_line_a
          bad_media_is_told_with_its_device, the_status_is_the_programs,
          output_and_input_are_the_programs, the_environment_is_ours_in_front_of_the_users,
          a_kept_session_can_be_joined, signals_reach_the_program_and_the_session_goes,
+         a_reader_that_goes_away_leaves_no_session,
+         a_killed_command_takes_its_program_along_and_is_cleaned_up_after,
          two_sessions_do_not_meet, the_program_sees_the_machine, a_shared_object_is_a_model,
          a_static_program_is_warned_about, a_sanitized_driver_runs, help_and_version_go_to_stdout,
          devices_lists_models_and_properties]
