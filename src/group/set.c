@@ -194,7 +194,11 @@ static int topology_added(struct rf_provider *provider, struct rf_device *dev)
 
 static void topology_removed(struct rf_provider *provider, struct rf_device *dev)
 {
-	dev->function->group = PCI_GROUP_NONE;
+	struct pci_function *fn = dev->function;
+
+	/* another device may have come in its place while it was still open */
+	if (!fn->dev || fn->dev == dev)
+		fn->group = PCI_GROUP_NONE;
 }
 
 static const struct rf_provider_ops topology_ops = {

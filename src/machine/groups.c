@@ -25,10 +25,8 @@ int rf_bus_add_device(struct rf_machine *machine, const char *bus, const char *n
 	if (ret)
 		return ret;
 	added->machine = machine;
-	if (parent) {
-		device_get(parent);
-		added->parent = parent;
-	}
+	added->of_set = true;
+	added->parent = parent;
 	ret = group_set_add_device(machine->set, bus, added);
 	if (ret) {
 		device_put(added);
