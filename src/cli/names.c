@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libpci looks names up; it reads its database at the first question and caches
- * what it finds.
+ * what it finds. Only names are wanted, so the library's access to hardware is
+ * never set up, and what that would have set is set here.
  */
 #include "cli/names.h"
 
@@ -14,6 +15,12 @@ struct names {
 	struct pci_access *access;
 };
 
+#define LOOKUP PCI_LOOKUP_NO_HWDB
+
+static void say_nothing(char *fmt, ...)
+{
+}
+
 struct names *names_new(void)
 {
 	struct names *names = malloc(sizeof(*names));
@@ -21,6 +28,8 @@ struct names *names_new(void)
 	if (!names)
 		return NULL;
 	names->access = pci_alloc();
+	names->access->warning = say_nothing;
+	names->access->debug = say_nothing;
 	return names;
 }
 
@@ -35,15 +44,17 @@ void names_free(struct names *names)
 const char *names_device(struct names *names, const struct pci_function *fn, char *text,
 			 size_t size)
 {
-	if (!pci_lookup_name(names->access, text, (int)size, PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
-			     fn->vendor, fn->device))
+	if (!pci_lookup_name(names->access, text, (int)size,
+			     LOOKUP | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, fn->vendor,
+			     fn->device))
 		snprintf(text, size, "Device %04x:%04x", fn->vendor, fn->device);
 	return text;
 }
 
 const char *names_class(struct names *names, const struct pci_function *fn, char *text, size_t size)
 {
-	if (!pci_lookup_name(names->access, text, (int)size, PCI_LOOKUP_CLASS, fn->class >> 8))
+	if (!pci_lookup_name(names->access, text, (int)size, LOOKUP | PCI_LOOKUP_CLASS,
+			     fn->class >> 8))
 		snprintf(text, size, "Class %06x", fn->class);
 	return text;
 }

@@ -115,7 +115,7 @@ static size_t default_type(const struct place *place, const json_t *object)
 						       "upstream-port" :
 						       "pci-bridge";
 	else if (!parent)
-		name = "rc-endpoint";
+		name = "pci";
 	else if (parent->pcie == PCIE_TO_PCI_BRIDGE || parent->pcie == PCIE_NONE)
 		name = "pci";
 	for (size_t i = 0; i < FUNCTION_TYPES; i++)

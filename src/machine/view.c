@@ -3,10 +3,10 @@
  * The view: what a program of the session finds in /sys and /dev.
  *
  * A real directory tree, so every tool reads it as it reads the kernel's, and
- * links lead where Linux's lead. A device sits below a host bridge of its own
- * bus (pci0000:01/0000:01:00.0): a bridge between them would be a device too,
- * and one that is not modelled must not show. Files hold what Linux 6.12 shows
- * for a device bound to vfio-pci and not opened; they do not change.
+ * links lead where Linux's lead. In a machine with a topology a device sits below
+ * its bridges; in one without, below a host bridge of its own bus
+ * (pci0000:01/0000:01:00.0). Files hold what Linux 6.12 shows for a device that
+ * nobody has opened; those that driver binding changes are driver.h's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #include "machine/driver.h"
 #include "machine/layout.h"
 #include "machine/machine.h"
+#include "machine/topology.h"
 #include "machine/view.h"
 
 #define VFIO_MAJOR  511
@@ -23,6 +24,39 @@
 #define MISC_MAJOR  10
 #define VFIO_MINOR  196 /* of misc: the container */
 #define IOMMU_MINOR 126 /* of misc, where Linux takes whatever is free */
+
+struct rf_device *view_next(const struct rf_machine *machine, const struct rf_device *dev)
+{
+	struct pci_function *fn;
+
+	if (!machine->desc->topology)
+		return dev ? dev->next : machine->devices;
+	fn = dev ? topology_next(dev->function) : topology_first(machine->desc->topology);
+	while (fn && !fn->dev)
+		fn = topology_next(fn);
+	return fn ? fn->dev : NULL;
+}
+
+const char *view_path(const struct rf_device *dev, char path[VIEW_PATH])
+{
+	if (dev->function)
+		topology_path(dev->function, path, VIEW_PATH);
+	else
+		snprintf(path, VIEW_PATH, "pci%04x:%02x/%s", dev->address.domain, dev->address.bus,
+			 dev->name);
+	return path;
+}
+
+const char *view_up(const char *path, char up[VIEW_PATH])
+{
+	size_t used = (size_t)snprintf(up, VIEW_PATH, "../..");
+
+	while ((path = strchr(path, '/')) && used + 4 < VIEW_PATH) {
+		used += (size_t)snprintf(up + used, VIEW_PATH - used, "/..");
+		path++;
+	}
+	return up;
+}
 
 static bool bound_to(const struct rf_device *dev, const char *driver)
 {
@@ -39,26 +73,41 @@ void view_power(struct layout *layout, const char *dir)
 	layout_enter(layout, "%s", dir);
 }
 
-static void view_bus(struct layout *layout, const struct pci_address *at)
+/* A bus, in the directory of the bridge that leads to it, or of its host bridge. */
+static void view_bus(struct layout *layout, const struct rf_device *dev)
 {
-	char bus[16], cpus[CPU_TEXT], dir[64];
+	char bus[24], cpus[CPU_TEXT], path[VIEW_PATH], dir[VIEW_PATH + 64], up[VIEW_PATH];
+	char *slash;
 
-	snprintf(bus, sizeof(bus), "%04x:%02x", at->domain, at->bus);
-	snprintf(dir, sizeof(dir), "sys/devices/pci%s", bus);
-	view_power(layout, dir);
-	layout_file(layout, 0644, "uevent", "%s", "");
-
-	snprintf(dir, sizeof(dir), "sys/devices/pci%s/pci_bus/%s", bus, bus);
+	snprintf(bus, sizeof(bus), "%04x:%02x", dev->address.domain, dev->address.bus);
+	view_path(dev, path);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	if (!strchr(path, '/')) {
+		snprintf(dir, sizeof(dir), "sys/devices/%s", path);
+		view_power(layout, dir);
+		layout_file(layout, 0644, "uevent", "%s", "");
+	}
+	snprintf(dir, sizeof(dir), "sys/devices/%s/pci_bus/%s", path, bus);
 	view_power(layout, dir);
 	layout_file(layout, 0444, "cpuaffinity", "%s\n", view_cpus(cpus, false));
 	layout_file(layout, 0444, "cpulistaffinity", "%s\n", view_cpus(cpus, true));
 	layout_file(layout, 0200, "rescan", "%s", "");
 	layout_file(layout, 0644, "uevent", "%s", "");
-	layout_link(layout, "device", "../../../pci%s", bus);
-	layout_link(layout, "subsystem", "../../../../class/pci_bus");
+	slash = strrchr(path, '/');
+	layout_link(layout, "device", "../../../%s", slash ? slash + 1 : path);
+	layout_link(layout, "subsystem", "../../%s/class/pci_bus", view_up(path, up));
 
 	layout_enter(layout, "sys/class/pci_bus");
-	layout_link(layout, bus, "../../devices/pci%s/pci_bus/%s", bus, bus);
+	layout_link(layout, bus, "../../devices/%s/pci_bus/%s", path, bus);
+}
+
+/* VFs may lie on a bus number that has no directory of its own. */
+static bool has_own_bus(const struct rf_device *dev)
+{
+	const struct pci_function *fn = dev->function;
+
+	return !fn || !fn->physfn || fn->bus->bridge || !fn->parent;
 }
 
 static void view_buses(struct layout *layout, const struct rf_machine *machine)
@@ -66,15 +115,19 @@ static void view_buses(struct layout *layout, const struct rf_machine *machine)
 	const struct rf_device *last = NULL;
 
 	layout_enter(layout, "sys/class/pci_bus");
-	for (const struct rf_device *dev = machine->devices; dev; last = dev, dev = dev->next)
-		if (!last || last->address.domain != dev->address.domain ||
-		    last->address.bus != dev->address.bus)
-			view_bus(layout, &dev->address);
+	for (const struct rf_device *dev = view_next(machine, NULL); dev;
+	     last = dev, dev = view_next(machine, dev))
+		if ((!last || last->address.domain != dev->address.domain ||
+		     last->address.bus != dev->address.bus) &&
+		    has_own_bus(dev))
+			view_bus(layout, dev);
 }
 
 static void view_driver(struct layout *layout, const struct rf_machine *machine, const char *driver,
 			bool is_vfio)
 {
+	char path[VIEW_PATH];
+
 	layout_enter(layout, "sys/bus/pci/drivers/%s", driver);
 	layout_file(layout, 0200, "bind", "%s", "");
 	layout_file(layout, 0200, "unbind", "%s", "");
@@ -83,10 +136,11 @@ static void view_driver(struct layout *layout, const struct rf_machine *machine,
 	layout_file(layout, 0200, "uevent", "%s", "");
 	if (is_vfio)
 		layout_link(layout, "module", "../../../../module/vfio_pci");
-	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
+	for (const struct rf_device *dev = view_next(machine, NULL); dev;
+	     dev = view_next(machine, dev))
 		if (bound_to(dev, driver))
-			layout_link(layout, dev->name, "../../../../devices/pci%.7s/%s", dev->name,
-				    dev->name);
+			layout_link(layout, dev->name, "../../../../devices/%s",
+				    view_path(dev, path));
 }
 
 /* Every driver that has, or could have, one of the devices; each once. */
@@ -97,9 +151,11 @@ static void view_drivers(struct layout *layout, const struct rf_machine *machine
 
 	seen[n++] = "vfio-pci";
 	view_driver(layout, machine, "vfio-pci", true);
-	for (struct rf_device *dev = machine->devices; dev; dev = dev->next) {
-		const char *wanted[] = { dev->host_driver,
-					 driver_native(config_read(dev, 0x08, 4) >> 8) };
+	for (struct rf_device *dev = view_next(machine, NULL); dev; dev = view_next(machine, dev)) {
+		unsigned class = dev->model    ? config_read(dev, 0x08, 4) >> 8 :
+				 dev->function ? dev->function->class :
+						 0;
+		const char *wanted[] = { dev->host_driver, driver_native(class) };
 
 		for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
 			unsigned at = 0;
@@ -116,6 +172,8 @@ static void view_drivers(struct layout *layout, const struct rf_machine *machine
 
 static void view_bus_pci(struct layout *layout, const struct rf_machine *machine)
 {
+	char path[VIEW_PATH];
+
 	layout_enter(layout, "sys/bus/pci/slots");
 	layout_enter(layout, "sys/bus/pci");
 	layout_file(layout, 0200, "drivers_probe", "%s", "");
@@ -125,8 +183,9 @@ static void view_bus_pci(struct layout *layout, const struct rf_machine *machine
 	layout_file(layout, 0200, "uevent", "%s", "");
 
 	layout_enter(layout, "sys/bus/pci/devices");
-	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
-		layout_link(layout, dev->name, "../../../devices/pci%.7s/%s", dev->name, dev->name);
+	for (const struct rf_device *dev = view_next(machine, NULL); dev;
+	     dev = view_next(machine, dev))
+		layout_link(layout, dev->name, "../../../devices/%s", view_path(dev, path));
 
 	view_drivers(layout, machine);
 }
@@ -167,9 +226,11 @@ static void view_groups(struct layout *layout, const struct rf_machine *machine)
 		layout_file(layout, 0644, "type", "DMA-FQ\n");
 		layout_enter(layout, "sys/kernel/iommu_groups/%u/devices", group->id);
 		for (unsigned i = 0; i < group->nr_devices; i++) {
-			const char *name = group->devices[i]->name;
+			const struct rf_device *dev = group->devices[i];
+			char name[GROUP_LINK_SIZE], path[VIEW_PATH];
 
-			layout_link(layout, name, "../../../../devices/pci%.7s/%s", name, name);
+			group_link_name(dev, name);
+			layout_link(layout, name, "../../../../devices/%s", view_path(dev, path));
 		}
 	}
 }
@@ -246,7 +307,7 @@ int view_build(const struct rf_machine *machine, int dirfd, char **error)
 
 	layout_start(&layout, dirfd);
 	view_buses(&layout, machine);
-	for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+	for (struct rf_device *dev = view_next(machine, NULL); dev; dev = view_next(machine, dev))
 		view_device(&layout, dev);
 	view_bus_pci(&layout, machine);
 	view_groups(&layout, machine);

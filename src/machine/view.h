@@ -16,7 +16,19 @@ const char *view_cpus(char text[CPU_TEXT], bool list);
 /* A device directory's power/, and then the directory itself. */
 void view_power(struct layout *layout, const char *dir);
 
-/* sys/devices/pciDDDD:BB/DDDD:BB:DD.F */
+/* Every PCI device of the machine by address, those without a model included: NULL begins and ends. */
+struct rf_device *view_next(const struct rf_machine *machine, const struct rf_device *dev);
+
+/*
+ * Where a device is below sys/devices: "pci0000:00/0000:00:01.0/0000:01:00.0", or
+ * "pci0000:01/0000:01:00.0" in a machine without bridges. Returns @path.
+ */
+#define VIEW_PATH 1024
+const char *view_path(const struct rf_device *dev, char path[VIEW_PATH]);
+/* "../../..": from a directory that is @path below sys/devices up to sys. Returns @up. */
+const char *view_up(const char *path, char up[VIEW_PATH]);
+
+/* The device's directory. */
 void view_device(struct layout *layout, struct rf_device *dev);
 /* sys/class/iommu, for an IOMMU that shows itself there. */
 void view_iommu(struct layout *layout, const struct rf_machine *machine);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/topology.h"
 #include "machine/view.h"
 
 /* struct resource flags, as the kernel prints them. */
@@ -40,9 +41,35 @@ const char *view_cpus(char text[CPU_TEXT], bool list)
 	return text;
 }
 
-static unsigned word(struct rf_device *dev, unsigned off)
+/**
+ * struct shown - a device, and its configuration space as /sys shows it
+ */
+struct shown {
+	struct rf_device *dev;
+	unsigned size;
+	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
+};
+
+static unsigned word(const struct shown *shown, unsigned off)
 {
-	return config_read(dev, off, 2);
+	return shown->bytes[off] | (unsigned)shown->bytes[off + 1] << 8;
+}
+
+/* The registers of a modelled device, or what is known of one that is not. */
+static void shown_fill(struct shown *shown, struct rf_device *dev)
+{
+	shown->dev = dev;
+	if (!dev->model) {
+		shown->size = topology_config(dev->function, shown->bytes);
+		return;
+	}
+	shown->size = dev->config_size;
+	for (unsigned off = 0; off < dev->config_size; off += 4) {
+		uint32_t val = config_read(dev, off, 4);
+
+		for (unsigned i = 0; i < 4; i++)
+			shown->bytes[off + i] = (uint8_t)(val >> (8 * i));
+	}
 }
 
 static void device_resource(struct layout *layout, struct rf_device *dev)
@@ -51,7 +78,7 @@ static void device_resource(struct layout *layout, struct rf_device *dev)
 	size_t used = 0;
 
 	for (unsigned i = 0; i < RES_LINES; i++) {
-		uint64_t size = bar_size(dev, i), first = 0, flags = 0;
+		uint64_t size = dev->model ? bar_size(dev, i) : 0, first = 0, flags = 0;
 
 		if (size) {
 			uint32_t decl = dev->bars[i].decl->flags;
@@ -72,18 +99,27 @@ static void device_resource(struct layout *layout, struct rf_device *dev)
 	layout_file(layout, 0444, "resource", "%s", text);
 }
 
-static void device_identity(struct layout *layout, struct rf_device *dev)
+static void device_identity(struct layout *layout, const struct shown *shown)
 {
-	unsigned class = config_read(dev, 0x08, 4) >> 8;
-	unsigned vendor = word(dev, 0x00), device = word(dev, 0x02);
-	unsigned sub_vendor = word(dev, 0x2c), sub_device = word(dev, 0x2e);
+	const struct pci_function *fn = shown->dev->function;
+	const struct rf_device *dev = shown->dev;
+	unsigned class = word(shown, 0x09) | (unsigned)shown->bytes[0x0b] << 16;
+	unsigned vendor = word(shown, 0x00), device = word(shown, 0x02);
+	unsigned sub_vendor = word(shown, 0x2c), sub_device = word(shown, 0x2e);
 	char modalias[96];
+
+	if (!dev->model) { /* a VF's registers say nothing, a bridge's lie elsewhere */
+		vendor = fn->vendor;
+		device = fn->device;
+		sub_vendor = fn->subsystem_vendor;
+		sub_device = fn->subsystem_device;
+	}
 
 	layout_file(layout, 0444, "vendor", "0x%04x\n", vendor);
 	layout_file(layout, 0444, "device", "0x%04x\n", device);
 	layout_file(layout, 0444, "subsystem_vendor", "0x%04x\n", sub_vendor);
 	layout_file(layout, 0444, "subsystem_device", "0x%04x\n", sub_device);
-	layout_file(layout, 0444, "revision", "0x%02x\n", config_read(dev, 0x08, 1));
+	layout_file(layout, 0444, "revision", "0x%02x\n", shown->bytes[0x08]);
 	layout_file(layout, 0444, "class", "0x%06x\n", class);
 
 	snprintf(modalias, sizeof(modalias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", vendor,
@@ -107,14 +143,27 @@ static const char *speed_name(unsigned speed)
 	return speed < sizeof(names) / sizeof(*names) ? names[speed] : names[0];
 }
 
-static void device_link(struct layout *layout, struct rf_device *dev)
+/* Where the PCI Express capability is; 0: there is none. */
+static unsigned express_at(const struct shown *shown)
 {
-	unsigned cap, status;
+	unsigned at = shown->bytes[0x34] & ~3u, links = 0;
 
-	if (!dev->cap_pcie)
+	if (!(word(shown, 0x06) & 0x10) || shown->size < PCI_CONFIG_SIZE)
+		return 0;
+	for (; at >= 0x40 && links < 48; at = shown->bytes[at + 1] & ~3u, links++)
+		if (shown->bytes[at] == 0x10)
+			return at + 0x14 <= PCI_CONFIG_SIZE ? at : 0;
+	return 0;
+}
+
+static void device_link(struct layout *layout, const struct shown *shown)
+{
+	unsigned at = express_at(shown), cap, status;
+
+	if (!at)
 		return;
-	cap = config_read(dev, dev->cap_pcie + PCIE_LNKCAP, 4);
-	status = word(dev, dev->cap_pcie + PCIE_LNKSTA);
+	cap = word(shown, at + PCIE_LNKCAP);
+	status = word(shown, at + PCIE_LNKSTA);
 	layout_file(layout, 0444, "max_link_speed", "%s\n", speed_name(cap & 0xf));
 	/* the kernel says 255 where there is no link */
 	layout_file(layout, 0444, "max_link_width", "%u\n", cap ? cap >> 4 & 0x3f : 255);
@@ -122,24 +171,12 @@ static void device_link(struct layout *layout, struct rf_device *dev)
 	layout_file(layout, 0444, "current_link_width", "%u\n", status >> 4 & 0x3f);
 }
 
-static void device_config(struct layout *layout, struct rf_device *dev)
+static void device_state(struct layout *layout, const struct shown *shown)
 {
-	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
-
-	for (unsigned off = 0; off < dev->config_size; off += 4) {
-		uint32_t val = config_read(dev, off, 4);
-
-		for (unsigned i = 0; i < 4; i++)
-			bytes[off + i] = (uint8_t)(val >> (8 * i));
-	}
-	layout_bytes(layout, 0644, "config", bytes, dev->config_size);
-}
-
-static void device_state(struct layout *layout, struct rf_device *dev)
-{
+	struct rf_device *dev = shown->dev;
 	char cpus[CPU_TEXT];
 
-	layout_file(layout, 0444, "irq", "%u\n", config_read(dev, 0x3c, 1));
+	layout_file(layout, 0444, "irq", "%u\n", shown->bytes[0x3c]);
 	layout_file(layout, 0644, "numa_node", "-1\n");
 	layout_file(layout, 0444, "local_cpus", "%s\n", view_cpus(cpus, false));
 	layout_file(layout, 0444, "local_cpulist", "%s\n", view_cpus(cpus, true));
@@ -154,7 +191,7 @@ static void device_state(struct layout *layout, struct rf_device *dev)
 	layout_file(layout, 0444, "ari_enabled", "0\n");
 	layout_file(layout, 0220, "remove", "%s", "");
 	layout_file(layout, 0220, "rescan", "%s", "");
-	if (device_can_reset(dev)) {
+	if (dev->model && device_can_reset(dev)) {
 		bool flr = dev->model->caps & RF_PCI_CAP_FLR;
 		bool pm = dev->model->caps & RF_PCI_CAP_PM;
 
@@ -166,24 +203,59 @@ static void device_state(struct layout *layout, struct rf_device *dev)
 	}
 }
 
+/* Links between a physical function and its virtual ones. */
+static void device_vfs(struct layout *layout, const struct pci_function *pf)
+{
+	char path[VIEW_PATH], up[VIEW_PATH];
+	unsigned n = 0;
+
+	view_path(pf->dev, path);
+	view_up(path, up);
+	if (pf->physfn) {
+		char of[VIEW_PATH];
+
+		view_path(pf->physfn->dev, of);
+		layout_link(layout, "physfn", "%s/devices/%s", up, of);
+	}
+	if (!pf->nr_vfs)
+		return;
+	for (struct pci_function *fn = topology_next(pf); fn; fn = topology_next(fn)) {
+		char name[24];
+
+		if (fn->physfn != pf || !fn->dev)
+			continue;
+		snprintf(name, sizeof(name), "virtfn%u", n++);
+		layout_link(layout, name, "%s/devices/%s", up, view_path(fn->dev, path));
+	}
+	layout_file(layout, 0644, "sriov_numvfs", "%u\n", pf->nr_vfs);
+	layout_file(layout, 0444, "sriov_totalvfs", "%u\n", pf->nr_vfs);
+}
+
 void view_device(struct layout *layout, struct rf_device *dev)
 {
-	layout_enter(layout, "sys/devices/pci%.7s/%s/power", dev->name, dev->name);
+	char path[VIEW_PATH], up[VIEW_PATH];
+	struct shown shown = { 0 };
+
+	shown_fill(&shown, dev);
+	view_path(dev, path);
+	view_up(path, up);
+	layout_enter(layout, "sys/devices/%s/power", path);
 	layout_file(layout, 0644, "control", "on\n");
 	layout_file(layout, 0444, "runtime_status", "active\n");
-	layout_enter(layout, "sys/devices/pci%.7s/%s", dev->name, dev->name);
-	device_identity(layout, dev);
+	layout_enter(layout, "sys/devices/%s", path);
+	device_identity(layout, &shown);
 	device_resource(layout, dev);
-	device_config(layout, dev);
-	device_link(layout, dev);
-	device_state(layout, dev);
-	layout_link(layout, "subsystem", "../../../bus/pci");
+	layout_bytes(layout, 0644, "config", shown.bytes, shown.size);
+	device_link(layout, &shown);
+	device_state(layout, &shown);
+	layout_link(layout, "subsystem", "%s/bus/pci", up);
 	if (dev->host_driver)
-		layout_link(layout, "driver", "../../../bus/pci/drivers/%s",
+		layout_link(layout, "driver", "%s/bus/pci/drivers/%s", up,
 			    (const char *)dev->host_driver);
 	if (dev->group)
-		layout_link(layout, "iommu_group", "../../../kernel/iommu_groups/%u",
-			    dev->group->id);
+		layout_link(layout, "iommu_group", "%s/kernel/iommu_groups/%u", up, dev->group->id);
 	if (dev->group && machine_is_x86(dev->machine))
-		layout_link(layout, "iommu", "../../virtual/iommu/dmar0");
+		layout_link(layout, "iommu", "%s/virtual/iommu/dmar0", up + 3);
+	if (dev->function)
+		device_vfs(layout, dev->function);
 }

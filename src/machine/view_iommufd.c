@@ -13,23 +13,22 @@
 void view_cdev(struct layout *layout, struct rf_device *dev)
 {
 	unsigned index = machine_cdev_index(dev->machine, dev);
-	char name[16], dir[96];
+	char name[16], path[VIEW_PATH], dir[VIEW_PATH + 64], up[VIEW_PATH];
 
 	if (!dev->group)
 		return; /* what is not bound to vfio-pci is hidden afterwards: driver_settle() */
 	snprintf(name, sizeof(name), "vfio%u", index);
-	snprintf(dir, sizeof(dir), "sys/devices/pci%.7s/%s/vfio-dev/%s", dev->name, dev->name,
-		 name);
+	view_path(dev, path);
+	snprintf(dir, sizeof(dir), "sys/devices/%s/vfio-dev/%s", path, name);
 	view_power(layout, dir);
 	layout_file(layout, 0444, "dev", "%u:%u\n", CDEV_MAJOR, index);
 	layout_file(layout, 0644, "uevent", "MAJOR=%u\nMINOR=%u\nDEVNAME=vfio/devices/%s\n",
 		    CDEV_MAJOR, index, name);
 	layout_link(layout, "device", "../../../%s", dev->name);
-	layout_link(layout, "subsystem", "../../../../../class/vfio-dev");
+	layout_link(layout, "subsystem", "../../%s/class/vfio-dev", view_up(path, up));
 
 	layout_enter(layout, "sys/class/vfio-dev");
-	layout_link(layout, name, "../../devices/pci%.7s/%s/vfio-dev/%s", dev->name, dev->name,
-		    name);
+	layout_link(layout, name, "../../devices/%s/vfio-dev/%s", path, name);
 	layout_enter(layout, "dev/vfio/devices");
 	layout_file(layout, 0600, name, "%s", "");
 }
