@@ -37,7 +37,7 @@ struct rf_device *view_next(const struct rf_machine *machine, const struct rf_de
 	return fn ? fn->dev : NULL;
 }
 
-const char *view_path(const struct rf_device *dev, char path[VIEW_PATH])
+const char *view_where(const struct rf_device *dev, char path[VIEW_PATH])
 {
 	if (dev->function)
 		topology_path(dev->function, path, VIEW_PATH);
@@ -80,7 +80,7 @@ static void view_bus(struct layout *layout, const struct rf_device *dev)
 	char *slash;
 
 	snprintf(bus, sizeof(bus), "%04x:%02x", dev->address.domain, dev->address.bus);
-	view_path(dev, path);
+	view_where(dev, path);
 	slash = strrchr(path, '/');
 	*slash = '\0';
 	if (!strchr(path, '/')) {
@@ -140,7 +140,7 @@ static void view_driver(struct layout *layout, const struct rf_machine *machine,
 	     dev = view_next(machine, dev))
 		if (bound_to(dev, driver))
 			layout_link(layout, dev->name, "../../../../devices/%s",
-				    view_path(dev, path));
+				    view_where(dev, path));
 }
 
 /* Every driver that has, or could have, one of the devices; each once. */
@@ -185,7 +185,7 @@ static void view_bus_pci(struct layout *layout, const struct rf_machine *machine
 	layout_enter(layout, "sys/bus/pci/devices");
 	for (const struct rf_device *dev = view_next(machine, NULL); dev;
 	     dev = view_next(machine, dev))
-		layout_link(layout, dev->name, "../../../devices/%s", view_path(dev, path));
+		layout_link(layout, dev->name, "../../../devices/%s", view_where(dev, path));
 
 	view_drivers(layout, machine);
 }
@@ -230,7 +230,7 @@ static void view_groups(struct layout *layout, const struct rf_machine *machine)
 			char name[GROUP_LINK_SIZE], path[VIEW_PATH];
 
 			group_link_name(dev, name);
-			layout_link(layout, name, "../../../../devices/%s", view_path(dev, path));
+			layout_link(layout, name, "../../../../devices/%s", view_where(dev, path));
 		}
 	}
 }

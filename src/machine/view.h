@@ -24,7 +24,7 @@ struct rf_device *view_next(const struct rf_machine *machine, const struct rf_de
  * "pci0000:01/0000:01:00.0" in a machine without bridges. Returns @path.
  */
 #define VIEW_PATH 1024
-const char *view_path(const struct rf_device *dev, char path[VIEW_PATH]);
+const char *view_where(const struct rf_device *dev, char path[VIEW_PATH]);
 /* "../../..": from a directory that is @path below sys/devices up to sys. Returns @up. */
 const char *view_up(const char *path, char up[VIEW_PATH]);
 

@@ -209,12 +209,12 @@ static void device_vfs(struct layout *layout, const struct pci_function *pf)
 	char path[VIEW_PATH], up[VIEW_PATH];
 	unsigned n = 0;
 
-	view_path(pf->dev, path);
+	view_where(pf->dev, path);
 	view_up(path, up);
 	if (pf->physfn) {
 		char of[VIEW_PATH];
 
-		view_path(pf->physfn->dev, of);
+		view_where(pf->physfn->dev, of);
 		layout_link(layout, "physfn", "%s/devices/%s", up, of);
 	}
 	if (!pf->nr_vfs)
@@ -225,7 +225,7 @@ static void device_vfs(struct layout *layout, const struct pci_function *pf)
 		if (fn->physfn != pf || !fn->dev)
 			continue;
 		snprintf(name, sizeof(name), "virtfn%u", n++);
-		layout_link(layout, name, "%s/devices/%s", up, view_path(fn->dev, path));
+		layout_link(layout, name, "%s/devices/%s", up, view_where(fn->dev, path));
 	}
 	layout_file(layout, 0644, "sriov_numvfs", "%u\n", pf->nr_vfs);
 	layout_file(layout, 0444, "sriov_totalvfs", "%u\n", pf->nr_vfs);
@@ -237,7 +237,7 @@ void view_device(struct layout *layout, struct rf_device *dev)
 	struct shown shown = { 0 };
 
 	shown_fill(&shown, dev);
-	view_path(dev, path);
+	view_where(dev, path);
 	view_up(path, up);
 	layout_enter(layout, "sys/devices/%s/power", path);
 	layout_file(layout, 0644, "control", "on\n");

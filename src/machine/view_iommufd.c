@@ -18,7 +18,7 @@ void view_cdev(struct layout *layout, struct rf_device *dev)
 	if (!dev->group)
 		return; /* what is not bound to vfio-pci is hidden afterwards: driver_settle() */
 	snprintf(name, sizeof(name), "vfio%u", index);
-	view_path(dev, path);
+	view_where(dev, path);
 	snprintf(dir, sizeof(dir), "sys/devices/%s/vfio-dev/%s", path, name);
 	view_power(layout, dir);
 	layout_file(layout, 0444, "dev", "%u:%u\n", CDEV_MAJOR, index);
