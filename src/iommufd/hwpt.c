@@ -142,7 +142,7 @@ static int nested_read_data(struct ucmd *u, uint32_t *iotlb)
 
 	if (cmd->data_type != IOMMU_HWPT_DATA_SELFTEST)
 		return -EOPNOTSUPP;
-	if (cmd->data_len < sizeof(data))
+	if (cmd->data_len != sizeof(data))
 		return -EINVAL;
 	ret = copy_struct(u->caller, &data, sizeof(data), cmd->data_uptr, cmd->data_len);
 	if (!ret)
@@ -267,7 +267,7 @@ static int nested_invalidate(struct hwpt_nested *hwpt, struct ucmd *u, uint32_t 
 	struct iommu_hwpt_invalidate_selftest inv;
 	int ret;
 
-	if (cmd->entry_len < sizeof(inv))
+	if (cmd->entry_len != sizeof(inv))
 		return -EINVAL;
 	ret = copy_struct(u->caller, &inv, sizeof(inv),
 			  cmd->data_uptr + (uint64_t)index * cmd->entry_len, cmd->entry_len);
