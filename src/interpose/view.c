@@ -61,8 +61,7 @@ static const struct {
 	{ "devices/virtual/vfio", false },
 	{ "devices/virtual/misc/vfio", false },
 	{ "devices/virtual/misc/iommu", false },
-	{ "module/vfio", true },
-	{ "module/iommufd", false },
+	{ "module", false },
 };
 
 static struct {

@@ -16,6 +16,7 @@
 #include "machine/driver_files.h"
 #include "machine/driver_hotplug.h"
 #include "machine/fail.h"
+#include "machine/view.h"
 
 static int add_ids_file(const struct session_files *files, const char *driver, void *arg)
 {
@@ -42,7 +43,8 @@ void driver_layout(struct layout *layout, const struct rf_machine *machine)
 		layout->err = layout->err ?: -ENOMEM;
 		return;
 	}
-	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
+	for (const struct rf_device *dev = view_next(machine, NULL); dev;
+	     dev = view_next(machine, dev))
 		if (dev->host_driver && strcmp(dev->host_driver, "vfio-pci") != 0)
 			fprintf(text, "%s %s\n", dev->name, (const char *)dev->host_driver);
 	fclose(text);
@@ -77,18 +79,13 @@ static void refresh_device(const struct session_files *files, struct rf_machine 
 
 void driver_refresh(const char *session, struct rf_machine *machine)
 {
-	struct pci_topology *topology = machine->desc->topology;
 	struct session_files files;
 	int saved = errno;
 
 	if (files_open(&files, session, true))
 		return;
-	for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+	for (struct rf_device *dev = view_next(machine, NULL); dev; dev = view_next(machine, dev))
 		refresh_device(&files, machine, dev);
-	for (struct pci_function *fn = topology ? topology_first(topology) : NULL; fn;
-	     fn = topology_next(fn))
-		if (fn->dev && !fn->dev->model)
-			refresh_device(&files, machine, fn->dev);
 	files_close(&files);
 	errno = saved;
 }

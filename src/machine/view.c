@@ -123,10 +123,9 @@ static void view_buses(struct layout *layout, const struct rf_machine *machine)
 			view_bus(layout, dev);
 }
 
-static void view_driver(struct layout *layout, const struct rf_machine *machine, const char *driver,
-			bool is_vfio)
+static void view_driver(struct layout *layout, const struct rf_machine *machine, const char *driver)
 {
-	char path[VIEW_PATH];
+	char path[VIEW_PATH], module[MODULE_NAME];
 
 	layout_enter(layout, "sys/bus/pci/drivers/%s", driver);
 	layout_file(layout, 0200, "bind", "%s", "");
@@ -134,8 +133,7 @@ static void view_driver(struct layout *layout, const struct rf_machine *machine,
 	layout_file(layout, 0200, "new_id", "%s", "");
 	layout_file(layout, 0200, "remove_id", "%s", "");
 	layout_file(layout, 0200, "uevent", "%s", "");
-	if (is_vfio)
-		layout_link(layout, "module", "../../../../module/vfio_pci");
+	layout_link(layout, "module", "../../../../module/%s", view_module(driver, module));
 	for (const struct rf_device *dev = view_next(machine, NULL); dev;
 	     dev = view_next(machine, dev))
 		if (bound_to(dev, driver))
@@ -150,7 +148,7 @@ static void view_drivers(struct layout *layout, const struct rf_machine *machine
 	unsigned n = 0;
 
 	seen[n++] = "vfio-pci";
-	view_driver(layout, machine, "vfio-pci", true);
+	view_driver(layout, machine, "vfio-pci");
 	for (struct rf_device *dev = view_next(machine, NULL); dev; dev = view_next(machine, dev)) {
 		unsigned class = dev->model    ? config_read(dev, 0x08, 4) >> 8 :
 				 dev->function ? dev->function->class :
@@ -165,7 +163,7 @@ static void view_drivers(struct layout *layout, const struct rf_machine *machine
 			if (!wanted[i] || at < n || n == DRIVERS_MAX)
 				continue;
 			seen[n++] = wanted[i];
-			view_driver(layout, machine, wanted[i], false);
+			view_driver(layout, machine, wanted[i]);
 		}
 	}
 }
@@ -272,33 +270,6 @@ static void view_dev(struct layout *layout, const struct rf_machine *machine)
 		layout_enter(layout, "dev/vfio");
 		layout_file(layout, 0600, id, "%s", "");
 	}
-}
-
-static void view_modules(struct layout *layout, const struct rf_machine *machine)
-{
-	static const char *const names[] = { "iommufd", "vfio", "vfio_iommu_type1", "vfio_pci",
-					     "vfio_pci_core" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		layout_enter(layout, "sys/module/%s", names[i]);
-		layout_file(layout, 0444, "initstate", "live\n");
-		layout_file(layout, 0444, "refcnt", "0\n");
-		layout_file(layout, 0200, "uevent", "%s", "");
-	}
-	layout_enter(layout, "sys/module/vfio/parameters");
-	layout_file(layout, 0644, "enable_unsafe_noiommu_mode", "N\n");
-	layout_enter(layout, "sys/module/vfio_iommu_type1/parameters");
-	layout_file(layout, 0644, "allow_unsafe_interrupts", "%c\n",
-		    machine->vfio.unsafe_interrupts ? 'Y' : 'N');
-	layout_file(layout, 0644, "disable_hugepages", "N\n");
-	layout_file(layout, 0644, "dma_entry_limit", "%u\n", machine->vfio.entry_limit);
-	layout_enter(layout, "sys/module/vfio_pci/parameters");
-	layout_file(layout, 0644, "disable_idle_d3", "N\n");
-	layout_file(layout, 0444, "disable_vga", "N\n");
-	layout_file(layout, 0644, "enable_sriov", "N\n");
-	layout_file(layout, 0644, "nointxmask", "N\n");
-	layout_enter(layout, "sys/module/vfio_pci/drivers");
-	layout_link(layout, "pci:vfio-pci", "../../../bus/pci/drivers/vfio-pci");
 }
 
 int view_build(const struct rf_machine *machine, int dirfd, char **error)

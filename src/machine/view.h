@@ -28,6 +28,12 @@ const char *view_where(const struct rf_device *dev, char path[VIEW_PATH]);
 /* "../../..": from a directory that is @path below sys/devices up to sys. Returns @up. */
 const char *view_up(const char *path, char up[VIEW_PATH]);
 
+/* The module of a driver: its name with '_' for '-'. Returns @module. */
+#define MODULE_NAME 80
+const char *view_module(const char *driver, char module[MODULE_NAME]);
+/* sys/module, with those of the host beside ours. The drivers are there. */
+void view_modules(struct layout *layout, const struct rf_machine *machine);
+
 /* The device's directory. */
 void view_device(struct layout *layout, struct rf_device *dev);
 /* sys/class/iommu, for an IOMMU that shows itself there. */
