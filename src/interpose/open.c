@@ -82,6 +82,8 @@ static int device_file(struct rf_machine *machine, const char *path, struct file
 		return cdev_open(machine, number, file);
 	if (!strcmp(path, "/dev/vfio/vfio"))
 		return vfio_open_container(&machine->vfio, file);
+	if (!strcmp(path, "/dev/iommu"))
+		return iommufd_open(&machine->iommufd, file);
 	if (!strncmp(path, "/proc/", 6))
 		return fail_nth_open(path, file);
 	return -ENOENT;

@@ -25,6 +25,7 @@
 #include "machine/fail.h"
 #include "machine/firmware.h"
 #include "machine/topology.h"
+#include "ioas/user_map.h"
 #include "memory/fault.h"
 #include "memory/owner.h"
 
@@ -72,6 +73,8 @@ static void machine_set_options(struct rf_machine *machine)
 	machine->vfio.memlock = memlock_limit(desc);
 	machine->vfio.locked = &machine->locked;
 	machine->vfio.devices = &machine->devices;
+	machine->iommufd.selftest = desc->iommufd_selftest;
+	machine->iommufd.unsafe_interrupts = desc->unsafe_interrupts;
 }
 
 static void machine_insert_device(struct rf_machine *machine, struct rf_device *dev)
@@ -215,7 +218,8 @@ int machine_build(struct description *desc, struct rf_machine **out, char **erro
 	machine_set_options(machine);
 	ret = -ENOMEM;
 	machine->self = owner_new_self();
-	if (!machine->self)
+	machine->iommufd.account = account_new(machine->vfio.memlock);
+	if (!machine->self || !machine->iommufd.account)
 		goto fail;
 	ret = group_set_new(&machine->groups, &machine->set);
 	if (!ret)
@@ -260,6 +264,8 @@ void rf_machine_free(struct rf_machine *machine)
 	for (size_t i = 0; i < machine->desc->nr_devices; i++)
 		if (machine->desc->devices[i]->made)
 			device_free(machine->desc->devices[i]->made);
+	if (machine->iommufd.account)
+		account_free(machine->iommufd.account);
 	if (machine->self)
 		owner_free(machine->self);
 	description_free(machine->desc);

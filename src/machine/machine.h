@@ -13,6 +13,7 @@
 
 #include "bus/device.h"
 #include "group/group.h"
+#include "iommufd/iommufd.h"
 #include "vfio/vfio.h"
 
 struct description;
@@ -23,6 +24,7 @@ struct rf_machine {
 	struct iommu_kind kind; /* the description's, with its choice of remapping */
 	const struct iommu_kind *iommu; /* &kind */
 	struct vfio_options vfio;
+	struct iommufd_options iommufd;
 	_Atomic uint64_t locked; /* bytes mapped by all containers */
 	struct rf_device *devices; /* by address */
 	struct rf_group *groups; /* by id */
