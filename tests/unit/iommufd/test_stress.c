@@ -261,7 +261,7 @@ static void *accessor(void *arg)
 
 static int setup(void **state)
 {
-	const struct iommufd_options options = { .selftest = true };
+	static const struct iommufd_options options = { .selftest = true };
 	const struct pci_address at = { .bus = 1 };
 	struct file *file;
 	char *error;
