@@ -37,7 +37,8 @@ struct env {
 	uint32_t device[2];
 	uint32_t hwpt[2];
 	uint32_t other; /* what the case's own set-up made */
-	int access;
+	uint32_t queue;
+	int access; /* a descriptor: of an access, or of the queue */
 	uint64_t iova;
 	uint64_t results[8];
 };
@@ -52,6 +53,7 @@ struct failing_case {
 };
 
 static uint8_t *buffer;
+static int memfd; /* as long as the buffer */
 
 static int iommu(struct env *e, unsigned long cmd, void *arg)
 {
@@ -99,6 +101,21 @@ static int map_anywhere(struct env *e)
 static int map_fixed(struct env *e)
 {
 	return map_at(e, e->ioas[0], IOMMU_IOAS_MAP_FIXED_IOVA, MOCK_APERTURE_START + LENGTH);
+}
+
+static int map_file(struct env *e)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = e->ioas[0],
+		.fd = memfd,
+		.length = LENGTH,
+	};
+	int ret = iommu(e, IOMMU_IOAS_MAP_FILE, &cmd);
+
+	e->results[0] = cmd.iova;
+	return ret;
 }
 
 static int copy(struct env *e, uint32_t to, uint64_t iova, uint64_t length)
@@ -361,6 +378,34 @@ static int fault_queue(struct env *e)
 	return ret;
 }
 
+/* A nested page table whose faults go to a queue. */
+static int hwpt_alloc_faulting(struct env *e)
+{
+	struct iommu_hwpt_selftest data = { .iotlb = IOMMU_TEST_IOTLB_DEFAULT };
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_HWPT_FAULT_ID_VALID,
+		.dev_id = e->device[0],
+		.pt_id = e->other,
+		.data_type = IOMMU_HWPT_DATA_SELFTEST,
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+		.fault_id = e->queue,
+	};
+	int ret = iommu(e, IOMMU_HWPT_ALLOC, &cmd);
+
+	e->results[0] = cmd.out_hwpt_id;
+	return ret;
+}
+
+static void make_parent_and_queue(struct env *e)
+{
+	make_parent(e);
+	assert_int_equal(fault_queue(e), 0);
+	e->queue = (uint32_t)e->results[0];
+	e->access = (int)e->results[1];
+}
+
 static int destroy(struct env *e, uint32_t id)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
@@ -423,6 +468,51 @@ static int replace_by_ioas(struct env *e)
 static int replace_by_hwpt(struct env *e)
 {
 	return replace(e, e->other);
+}
+
+static void make_faulting(struct env *e)
+{
+	make_parent_and_queue(e);
+	assert_int_equal(hwpt_alloc_faulting(e), 0);
+	assert_int_equal(replace(e, (uint32_t)e->results[0]), 0);
+}
+
+static ssize_t queue_read(struct env *e, struct iommu_hwpt_pgfault *fault)
+{
+	struct file *file = table_file(&e->table, e->access);
+
+	return file->ops->pread(file, &e->table.caller, fault, sizeof(*fault), 0);
+}
+
+/* Linux drops the fault for want of memory, and says nothing; so whether it arrived is no result. */
+static int trigger_fault(struct env *e)
+{
+	struct iommu_test_cmd cmd = {
+		.op = IOMMU_TEST_OP_TRIGGER_IOPF,
+		.trigger_iopf = { .dev_id = e->device[0],
+				  .pasid = 1,
+				  .grpid = 2,
+				  .perm = IOMMU_PGFAULT_PERM_READ,
+				  .addr = 0xdeadbeef },
+	};
+
+	return test_cmd(e, &cmd);
+}
+
+static void make_fault(struct env *e)
+{
+	make_faulting(e);
+	assert_int_equal(trigger_fault(e), 0);
+}
+
+static int read_fault(struct env *e)
+{
+	struct iommu_hwpt_pgfault fault = { 0 };
+	ssize_t ret = queue_read(e, &fault);
+
+	e->results[0] = fault.addr;
+	e->results[1] = fault.cookie;
+	return ret == sizeof(fault) ? 0 : (int)ret;
 }
 
 static void make_hwpt(struct env *e)
@@ -595,6 +685,7 @@ static const struct failing_case cases[] = {
 	{ "IOAS_MAP", .call = map_anywhere },
 	{ "IOAS_MAP fixed, one domain", .mocks = 1, .call = map_fixed },
 	{ "IOAS_MAP, two domains", .mocks = 2, .prepare = make_hwpt, .call = map_anywhere },
+	{ "IOAS_MAP_FILE", .mocks = 1, .call = map_file },
 	{ "IOAS_COPY", .mapped = true, .call = copy_across },
 	{ "IOAS_COPY within", .mapped = true, .mocks = 1, .call = copy_within },
 	{ "IOAS_COPY of several", .mapped = true, .prepare = map_two_more, .call = copy_several },
@@ -608,6 +699,10 @@ static const struct failing_case cases[] = {
 	{ "HWPT_ALLOC", .mocks = 1, .mapped = true, .call = hwpt_alloc },
 	{ "HWPT_ALLOC with dirty tracking", .mocks = 1, .mapped = true, .call = hwpt_alloc_dirty },
 	{ "HWPT_ALLOC nested", .mocks = 1, .prepare = make_parent, .call = hwpt_alloc_nested },
+	{ "HWPT_ALLOC with a fault queue", .mocks = 1, .prepare = make_parent_and_queue,
+	  .call = hwpt_alloc_faulting },
+	{ "page fault", .mocks = 1, .prepare = make_faulting, .call = trigger_fault },
+	{ "page fault: read", .mocks = 1, .prepare = make_fault, .call = read_fault },
 	{ "HWPT_INVALIDATE", .mocks = 1, .prepare = make_nested, .call = hwpt_invalidate },
 	{ "HWPT_SET_DIRTY_TRACKING", .mocks = 1, .mapped = true, .prepare = make_dirty,
 	  .call = set_dirty_tracking },

@@ -7,6 +7,7 @@
 #define TEST_IOMMUFD_TABLE_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 
 #include "base/file.h"
@@ -43,7 +44,7 @@ static inline struct file *table_lookup(struct file_caller *caller, int fd, int 
 
 	if (file)
 		return file_get(file);
-	*err = -EBADF;
+	*err = fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 	return NULL;
 }
 

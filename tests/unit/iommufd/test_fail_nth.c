@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "fail_nth_cases.h"
@@ -125,6 +126,7 @@ static void every_allocation_fails(void **state)
 		fail_msg("%s: %d", c->name, ret);
 	while (round_of(c, nth, &good))
 		assert_true(++nth < MANY);
+	print_message("%ld allocations failed\n", nth - 1);
 }
 
 /* open("/dev/iommu") itself. */
@@ -155,7 +157,8 @@ int main(void)
 	struct CMUnitTest tests[NR_CASES + 1];
 
 	buffer = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (buffer == MAP_FAILED || fault_install())
+	memfd = memfd_create("buffer", MFD_CLOEXEC);
+	if (buffer == MAP_FAILED || memfd < 0 || ftruncate(memfd, LENGTH) || fault_install())
 		return 1;
 	for (unsigned i = 0; i < NR_CASES; i++)
 		tests[i] = (struct CMUnitTest){
