@@ -15,7 +15,7 @@
 #define ROW	   60
 #define COLUMN	   328
 #define MARGIN	   28
-#define HEAD	   78
+#define HEAD	   84
 #define ROOT_WIDTH 110
 #define NAME_CHARS 40u
 
@@ -185,12 +185,26 @@ static const char *port_badge(const struct drawing *d, const struct pci_function
 							       "no ACS";
 }
 
+/* "Intel Corporation I210" -> "Intel I210": there is little room. */
+static void shorten(char *name)
+{
+	static const char *const tails[] = { " Corporation", ", Inc.",	      " Co Ltd",
+					     " Electronics", " Technologies", " Semiconductor" };
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++) {
+		char *at = strstr(name, tails[i]);
+
+		if (at)
+			memmove(at, at + strlen(tails[i]), strlen(at + strlen(tails[i])) + 1);
+	}
+}
+
 static void draw_name(const struct drawing *d, const struct pci_function *fn)
 {
 	char name[256], *cut = name;
 
 	names_device(d->view->names, fn, name, sizeof(name));
-	print_xml(d->out, "");
+	shorten(name);
 	if (strlen(name) > NAME_CHARS) {
 		size_t end = NAME_CHARS - 1;
 
@@ -320,12 +334,14 @@ static void draw_head(const struct drawing *d, int width, int height)
 	fprintf(d->out, "<text x=\"%d\" y=\"34\" class=\"t\">Isolation groups: ", MARGIN);
 	print_xml(d->out, d->view->title);
 	fprintf(d->out,
-		"</text>\n<text x=\"%d\" y=\"56\" class=\"s\">%zu functions in %zu groups, %zu of "
-		"them viable · colour and number: the group · "
-		"<tspan class=\"h\">a host driver that keeps its group from being given "
-		"away</tspan>"
-		" · <tspan class=\"f\">a driver that does not</tspan></text>\n",
-		MARGIN, d->view->nr, groups, viable);
+		"</text>\n<text x=\"%d\" y=\"55\" class=\"s\">%zu functions in %zu groups, %zu of "
+		"them viable. Colour and number tell the group.</text>\n"
+		"<text x=\"%d\" y=\"71\" class=\"s\">Drivers: <tspan class=\"h\">one of the "
+		"host's, "
+		"that keeps its group from being given away</tspan>; <tspan class=\"f\">one that "
+		"does "
+		"not</tspan>.</text>\n",
+		MARGIN, d->view->nr, groups, viable, MARGIN);
 }
 
 int groups_print_svg(const struct groups_view *view, FILE *out)

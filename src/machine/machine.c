@@ -21,11 +21,11 @@
 #include <ringfence/ioas.h>
 
 #include "group/set.h"
+#include "ioas/user_map.h"
 #include "machine/description.h"
 #include "machine/fail.h"
 #include "machine/firmware.h"
 #include "machine/topology.h"
-#include "ioas/user_map.h"
 #include "memory/fault.h"
 #include "memory/owner.h"
 
@@ -87,11 +87,13 @@ static void machine_insert_device(struct rf_machine *machine, struct rf_device *
 	*at = dev;
 }
 
+/* A PE is what firmware says; where it says none, isolation decides. */
 enum pci_grouping machine_grouping(const struct description *desc)
 {
-	return strncmp(desc->iommu->name, "spapr", 5) && strncmp(desc->iommu->name, "pnv", 3) ?
-		       PCI_GROUPS_BY_ISOLATION :
-		       PCI_GROUPS_BY_PE;
+	for (struct pci_function *fn = topology_first(desc->topology); fn; fn = topology_next(fn))
+		if (fn->pe != PCI_PE_NONE)
+			return PCI_GROUPS_BY_PE;
+	return strncmp(desc->iommu->name, "spapr", 5) ? PCI_GROUPS_BY_ISOLATION : PCI_GROUPS_BY_PE;
 }
 
 static int make_device(struct rf_machine *machine, struct device_desc *desc, char **error)

@@ -200,7 +200,7 @@ static int read_values(struct topology_reader *t, struct spot spot, json_t *obje
 		return ret;
 	fn->pcie = function_types[type].pcie;
 	fn->header = function_types[type].header;
-	fn->vendor = 0x1b36;
+	fn->vendor = function_types[type].vendor;
 	fn->device = function_types[type].device;
 	fn->class = function_types[type].class;
 	fn->subsystem_vendor = 0x1af4;

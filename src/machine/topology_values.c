@@ -17,18 +17,18 @@
 #define CONFIG_LINE 16u
 
 const struct function_type function_types[FUNCTION_TYPES] = {
-	{ "endpoint", PCIE_ENDPOINT, PCI_HEADER_NORMAL, 0x0005, 0x00ff00 },
-	{ "legacy-endpoint", PCIE_LEGACY_ENDPOINT, PCI_HEADER_NORMAL, 0x0005, 0x00ff00 },
-	{ "root-port", PCIE_ROOT_PORT, PCI_HEADER_BRIDGE, 0x000c, 0x060400 },
-	{ "upstream-port", PCIE_UPSTREAM, PCI_HEADER_BRIDGE, 0x000d, 0x060400 },
-	{ "downstream-port", PCIE_DOWNSTREAM, PCI_HEADER_BRIDGE, 0x000d, 0x060400 },
-	{ "pcie-to-pci-bridge", PCIE_TO_PCI_BRIDGE, PCI_HEADER_BRIDGE, 0x000e, 0x060400 },
-	{ "pci-to-pcie-bridge", PCI_TO_PCIE_BRIDGE, PCI_HEADER_BRIDGE, 0x000e, 0x060400 },
-	{ "rc-endpoint", PCIE_RC_ENDPOINT, PCI_HEADER_NORMAL, 0x0005, 0x00ff00 },
-	{ "event-collector", PCIE_RC_EVENT_COLLECTOR, PCI_HEADER_NORMAL, 0x0005, 0x080700 },
-	{ "pci", PCIE_NONE, PCI_HEADER_NORMAL, 0x0005, 0x00ff00 },
-	{ "pci-bridge", PCIE_NONE, PCI_HEADER_BRIDGE, 0x0001, 0x060400 },
-	{ "cardbus-bridge", PCIE_NONE, PCI_HEADER_CARDBUS, 0x0001, 0x060700 },
+	{ "endpoint", PCIE_ENDPOINT, PCI_HEADER_NORMAL, 0x1b36, 0x0005, 0x00ff00 },
+	{ "legacy-endpoint", PCIE_LEGACY_ENDPOINT, PCI_HEADER_NORMAL, 0x1b36, 0x0005, 0x00ff00 },
+	{ "root-port", PCIE_ROOT_PORT, PCI_HEADER_BRIDGE, 0x1b36, 0x000c, 0x060400 },
+	{ "upstream-port", PCIE_UPSTREAM, PCI_HEADER_BRIDGE, 0x104c, 0x8232, 0x060400 },
+	{ "downstream-port", PCIE_DOWNSTREAM, PCI_HEADER_BRIDGE, 0x104c, 0x8233, 0x060400 },
+	{ "pcie-to-pci-bridge", PCIE_TO_PCI_BRIDGE, PCI_HEADER_BRIDGE, 0x1b36, 0x000e, 0x060400 },
+	{ "pci-to-pcie-bridge", PCI_TO_PCIE_BRIDGE, PCI_HEADER_BRIDGE, 0x1b36, 0x000e, 0x060400 },
+	{ "rc-endpoint", PCIE_RC_ENDPOINT, PCI_HEADER_NORMAL, 0x1b36, 0x0005, 0x00ff00 },
+	{ "event-collector", PCIE_RC_EVENT_COLLECTOR, PCI_HEADER_NORMAL, 0x1b36, 0x0005, 0x080700 },
+	{ "pci", PCIE_NONE, PCI_HEADER_NORMAL, 0x1b36, 0x0005, 0x00ff00 },
+	{ "pci-bridge", PCIE_NONE, PCI_HEADER_BRIDGE, 0x1b36, 0x0001, 0x060400 },
+	{ "cardbus-bridge", PCIE_NONE, PCI_HEADER_CARDBUS, 0x1b36, 0x0001, 0x060700 },
 };
 
 static const struct {

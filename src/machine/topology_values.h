@@ -11,12 +11,13 @@
 
 /**
  * struct function_type - a "type"
- * @device: the device id by default, of vendor 1b36
+ * @vendor: @device: by default: the ids of what QEMU models
  */
 struct function_type {
 	const char *name;
 	uint8_t pcie;
 	uint8_t header;
+	uint16_t vendor;
 	uint16_t device;
 	uint32_t class;
 };
