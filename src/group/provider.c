@@ -283,12 +283,11 @@ int rf_group_add_device(struct rf_group *group, struct rf_device *dev)
 void rf_group_remove_device(struct rf_device *dev)
 {
 	struct rf_group *group = dev->group;
+	struct group_set *set = group ? group->set : NULL;
 
-	if (!group || !group->set) {
-		group_remove_device(dev);
-		return;
-	}
-	bus_set_lock(&group->set->buses);
+	if (set)
+		bus_set_lock(&set->buses);
 	group_remove_device(dev);
-	bus_set_unlock(&group->set->buses);
+	if (set)
+		bus_set_unlock(&set->buses);
 }
