@@ -18,6 +18,7 @@
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
+#include "interpose/signals.h"
 #include "machine/machine.h"
 #include "machine/session.h"
 
@@ -98,6 +99,7 @@ static struct rf_machine *machine_make(void)
 	if (!session_stats(session_dir, &shared))
 		stats_use(shared);
 	signals_install();
+	signals_relay_begin();
 	made->vfio.claims = &claim_ops;
 	self.owner = made->self;
 	atomic_store_explicit(&machine, made, memory_order_release);

@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #include "interpose/attr.h"
+#include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
 
-static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsigned long arg)
+static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 {
 	struct open_file *of;
 	long ret;
@@ -27,14 +28,19 @@ static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsign
 
 	of = fd_get(fd, &err);
 	if (unlikely(!of))
-		return (int)result(err);
+		return err;
 	if (likely(of->file->ops->ioctl != NULL))
 		ret = of->file->ops->ioctl(of->file, engine_caller(), cmd, arg);
 	else
 		ret = -ENOTTY;
 	ready_settle(of->file, fd);
 	fd_put(of);
-	return (int)result(ret);
+	return ret;
+}
+
+static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsigned long arg)
+{
+	return ENGINE_CALL(ioctl_inside(fd, cmd, arg));
 }
 
 INTERPOSED int ioctl(int fd, unsigned long cmd, ...)
@@ -53,7 +59,7 @@ INTERPOSED int ioctl(int fd, unsigned long cmd, ...)
 INTERPOSED int close(int fd)
 {
 	if (unlikely(fd_is_ours(fd)))
-		return (int)result(fd_close(fd));
+		return ENGINE_CALL(fd_close(fd));
 	if (unlikely(attr_any()))
 		attr_flush(fd);
 	return REAL(close)(fd);
@@ -61,7 +67,7 @@ INTERPOSED int close(int fd)
 
 INTERPOSED int close_range(unsigned first, unsigned last, int flags)
 {
-	return (int)result(fd_close_range(first, last, (unsigned)flags));
+	return ENGINE_CALL(fd_close_range(first, last, (unsigned)flags));
 }
 
 INTERPOSED void closefrom(int first)
@@ -75,7 +81,7 @@ INTERPOSED void closefrom(int first)
 INTERPOSED int dup(int fd)
 {
 	if (unlikely(fd_is_ours(fd)))
-		return (int)result(fd_dup(fd, 0, false));
+		return ENGINE_CALL(fd_dup(fd, 0, false));
 	return REAL(dup)(fd);
 }
 
@@ -84,7 +90,7 @@ INTERPOSED int dup2(int fd, int to)
 	if (unlikely(attr_any()) && fd != to)
 		attr_flush(to);
 	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
-		return (int)result(fd_dup_to(fd, to, 0, true));
+		return ENGINE_CALL(fd_dup_to(fd, to, 0, true));
 	return REAL(dup2)(fd, to);
 }
 
@@ -93,7 +99,7 @@ INTERPOSED int dup3(int fd, int to, int flags)
 	if (unlikely(attr_any()) && fd != to)
 		attr_flush(to);
 	if (unlikely(fd_is_ours(fd)) || unlikely(fd_is_ours(to)))
-		return (int)result(fd_dup_to(fd, to, flags, false));
+		return ENGINE_CALL(fd_dup_to(fd, to, flags, false));
 	return REAL(dup3)(fd, to, flags);
 }
 
@@ -125,7 +131,7 @@ INTERPOSED int fcntl(int fd, int cmd, ...)
 	va_end(args);
 	if (unlikely(fd_is_ours(fd))) {
 		if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
-			return (int)result(fd_dup(fd, (int)arg, cmd == F_DUPFD_CLOEXEC));
+			return ENGINE_CALL(fd_dup(fd, (int)arg, cmd == F_DUPFD_CLOEXEC));
 		if (fd_mark(fd) == FD_HIDDEN && engine_owned())
 			return (int)result(-EBADF);
 		if (cmd == F_GETFL)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interpose/enter.h"
 #include "interpose/internal.h"
-#include "interpose/lock.h"
 #include "interpose/real.h"
 #include "memory/pin.h"
 
@@ -35,13 +35,11 @@ static void let_go(void *p, size_t size)
 	uintptr_t first = ((uintptr_t)p + PAGE - 1) & ~(PAGE - 1);
 	uintptr_t end = ((uintptr_t)p + size) & ~(PAGE - 1);
 
-	uint64_t mask;
-
 	if (first >= end)
 		return;
-	mask = signals_hold();
+	engine_enter();
 	pin_keep(engine_owner(), first, end - first, PIN_DISCARD);
-	signals_release(mask);
+	engine_leave();
 }
 
 INTERPOSED void free(void *p)

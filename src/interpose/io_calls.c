@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "interpose/attr.h"
 #include "interpose/bar.h"
+#include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
 #include "interpose/ready.h"
@@ -43,8 +44,8 @@ static ssize_t file_io(struct open_file *of, void *buf, size_t len, uint64_t off
 	return ops->pread ? ops->pread(of->file, engine_caller(), buf, len, off) : -EINVAL;
 }
 
-/* One buffer to or from a file of ours. A count or a negative errno. */
-static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned, bool writing)
+static inline ssize_t io_inside(int fd, void *buf, size_t len, off_t off, bool positioned,
+				bool writing)
 {
 	struct open_file *of;
 	ssize_t ret;
@@ -63,6 +64,17 @@ static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned,
 		of->pos += (uint64_t)ret;
 	ready_settle(of->file, fd);
 	fd_put(of);
+	return ret;
+}
+
+/* One buffer to or from a file of ours. A count or a negative errno. */
+static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned, bool writing)
+{
+	ssize_t ret;
+
+	engine_enter();
+	ret = io_inside(fd, buf, len, off, positioned, writing);
+	engine_leave();
 	return ret;
 }
 

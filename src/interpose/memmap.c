@@ -14,11 +14,11 @@
 
 #include "base/sys.h"
 #include "interpose/bar.h"
+#include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/hugepages.h"
 #include "interpose/internal.h"
-#include "interpose/lock.h"
 #include "interpose/real.h"
 #include "memory/pin.h"
 
@@ -35,14 +35,13 @@ static bool pinned(void)
 static void keep(void *addr, size_t len, enum pin_event event)
 {
 	uintptr_t first = (uintptr_t)addr;
-	uint64_t mask;
 
 	len = (len + PAGE - 1) & ~(PAGE - 1);
 	if (!len || first % PAGE || first + len - 1 < first)
 		return;
-	mask = signals_hold();
+	engine_enter();
 	pin_keep(engine_owner(), first, len, event);
-	signals_release(mask);
+	engine_leave();
 }
 
 static void *mapped(void *p)
@@ -61,9 +60,9 @@ INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t
 	if (unlikely(over) && pinned())
 		keep(addr, len, PIN_UNMAP);
 	if (!(flags & MAP_ANONYMOUS) && unlikely(fd_is_ours(fd)))
-		return mapped(bar_mmap(addr, len, prot, flags, fd, off));
+		return mapped(ENGINE_VALUE(bar_mmap(addr, len, prot, flags, fd, off)));
 	if (unlikely(over) && bar_any() && bar_touches((uintptr_t)addr, len))
-		return mapped(bar_mmap_over(addr, len, prot, flags, fd, off));
+		return mapped(ENGINE_VALUE(bar_mmap_over(addr, len, prot, flags, fd, off)));
 	p = sys_mmap(addr, len, prot, flags, fd, off);
 	if (unlikely(flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS) && sys_failed(p) &&
 	    sys_error(p) == -ENOMEM)
@@ -79,14 +78,14 @@ INTERPOSED int munmap(void *addr, size_t len)
 	if (pinned())
 		keep(addr, len, PIN_UNMAP);
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
-		return (int)result(bar_munmap((uintptr_t)addr, len));
+		return ENGINE_CALL(bar_munmap((uintptr_t)addr, len));
 	return (int)result(sys_munmap(addr, len));
 }
 
 INTERPOSED int mprotect(void *addr, size_t len, int prot)
 {
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
-		return (int)result(bar_mprotect((uintptr_t)addr, len, prot));
+		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
 	return (int)result(sys_mprotect(addr, len, prot));
 }
 
@@ -95,7 +94,6 @@ static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags
 {
 	size_t len = new_len < old_len ? new_len : old_len;
 	uintptr_t from = (uintptr_t)addr;
-	uint64_t mask;
 	void *p;
 
 	if (new_len < old_len)
@@ -103,11 +101,11 @@ static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags
 		     PIN_UNMAP);
 	if (flags & MREMAP_FIXED)
 		keep(to, new_len, PIN_UNMAP);
-	mask = signals_hold();
+	engine_enter();
 	pin_remap_begin(engine_owner(), from, len);
 	p = sys_mremap(addr, old_len, new_len, flags, to);
 	pin_remap_end(engine_owner(), from, len, sys_failed(p) ? from : (uintptr_t)p);
-	signals_release(mask);
+	engine_leave();
 	return p;
 }
 
@@ -122,7 +120,8 @@ INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 	if (!(flags & MREMAP_FIXED))
 		to = NULL;
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, old_len))
-		return mapped(bar_mremap((uintptr_t)addr, old_len, new_len, flags, (uintptr_t)to));
+		return mapped(ENGINE_VALUE(
+			bar_mremap((uintptr_t)addr, old_len, new_len, flags, (uintptr_t)to)));
 	if (pinned() && old_len)
 		p = mremap_pinned(addr, old_len, new_len, flags, to);
 	else

@@ -15,6 +15,7 @@
 
 #include "base/sys.h"
 #include "interpose/attr.h"
+#include "interpose/enter.h"
 #include "interpose/paths.h"
 
 int __open(const char *path, int flags, ...);
@@ -44,7 +45,9 @@ static int open_device(const struct view *view, int flags)
 		return -2; /* ELOOP, says the kernel */
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) || (flags & O_DIRECTORY))
 		return -2; /* so does it EEXIST and ENOTDIR */
+	engine_enter();
 	fd = device_open(name, flags);
+	engine_leave();
 	return fd < 0 ? fail_with(-fd) : fd;
 }
 

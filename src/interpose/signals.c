@@ -13,6 +13,8 @@
  * one with a single exchange: no lock that a handler or a child of fork could
  * find taken. A slot is used again after 63 more sigaction() calls.
  *
+ * Other signals' handlers only wait while the engine is at work: signals_relay.c.
+ *
  * The two signals are never blocked for real (signals_mask.c keeps what the
  * program believes): every mask it gives the kernel goes without them.
  * Our handler runs on the alternate stack if there is one, whether or not the
@@ -31,6 +33,7 @@
 #include <unistd.h>
 
 #include "interpose/engine.h"
+#include "interpose/enter.h"
 #include "interpose/real.h"
 #include "memory/fault.h"
 
@@ -54,7 +57,6 @@ static struct {
 		atomic_uint current;
 		struct sigaction slots[SLOTS];
 	} program[2]; /* SIGSEGV, SIGBUS */
-	atomic_uchar masked[_NSIG]; /* which of ours the sa_mask of other signals had */
 } signals;
 
 bool signals_on(void)
@@ -142,7 +144,10 @@ static void signal_chain(int sig, siginfo_t *info, ucontext_t *uc)
 	unsigned blocked = blocked_get(sp);
 	bool fault = info->si_code > 0;
 
-	if (blocked & ours_bit(sig)) {
+	if (engine_thread.depth && !fault) {
+		blocked_keep(sig, info);
+		engine_thread.held |= 1ull << (sig - 1);
+	} else if (blocked & ours_bit(sig)) {
 		if (fault)
 			signal_die(sig, true);
 		else
@@ -205,6 +210,7 @@ void signals_install(void)
 	fault_installed_elsewhere();
 	signals.action = REAL(sigaction);
 	signals.raise = REAL(raise);
+	signals_relay_install();
 	for (unsigned i = 0; i < 2; i++) {
 		signals.action(ours[i], NULL, &found);
 		program_swap(ours[i], &found);
@@ -247,35 +253,13 @@ static int action_ours(int sig, const struct sigaction *act, struct sigaction *o
 	return 0;
 }
 
-/* For any other signal: its handler must not run with ours blocked. */
-static int action_other(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	unsigned before = atomic_load(&signals.masked[sig]), masked = 0;
-	struct sigaction now;
-	int ret;
-
-	if (act) {
-		now = *act;
-		masked = ours_in(&now.sa_mask);
-		ours_strip(&now.sa_mask);
-	}
-	ret = signals.action(sig, act ? &now : NULL, old);
-	if (ret)
-		return ret;
-	if (act)
-		atomic_store(&signals.masked[sig], (unsigned char)masked);
-	if (old)
-		ours_add(&old->sa_mask, before);
-	return 0;
-}
-
 INTERPOSED int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	if (!signals_on() || sig <= 0 || sig >= _NSIG || (!act && !old))
 		return REAL(sigaction)(sig, act, old);
 	if (ours_bit(sig))
 		return action_ours(sig, act, old);
-	return action_other(sig, act, old);
+	return signals_relay_action(sig, act, old);
 }
 
 INTERPOSED int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
@@ -283,7 +267,12 @@ INTERPOSED int __sigaction(int sig, const struct sigaction *act, struct sigactio
 	return sigaction(sig, act, old);
 }
 
-/* The older calls: a handler, and flags that come with the call. */
+/*
+ * The older calls. Whether the handlers that signal() and its like install
+ * interrupt system calls is set by siginterrupt(), in libc beyond our reach.
+ */
+static _Atomic uint64_t interrupting;
+
 static sighandler_t action_simple(int sig, sighandler_t handler, int flags)
 {
 	struct sigaction act = { .sa_handler = handler, .sa_flags = flags }, old;
@@ -292,21 +281,23 @@ static sighandler_t action_simple(int sig, sighandler_t handler, int flags)
 		errno = EINVAL;
 		return SIG_ERR;
 	}
-	if (!(flags & SA_NODEFER))
+	if (flags & SA_RESTART) {
 		sigaddset(&act.sa_mask, sig);
-	action_ours(sig, &act, &old);
-	return old.sa_handler;
+		if (atomic_load(&interrupting) & 1ull << (sig - 1))
+			act.sa_flags &= ~SA_RESTART;
+	}
+	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 }
 
-static inline bool simple_ours(int sig)
+static inline bool simple_here(int sig)
 {
-	return signals_on() && ours_bit(sig);
+	return signals_on() && sig > 0 && sig < _NSIG;
 }
 
 #define SIGNAL_WRAPPER(fn, flags)                                  \
 	INTERPOSED sighandler_t fn(int sig, sighandler_t handler)  \
 	{                                                          \
-		if (simple_ours(sig))                              \
+		if (simple_here(sig))                              \
 			return action_simple(sig, handler, flags); \
 		return REAL(fn)(sig, handler);                     \
 	}
@@ -321,28 +312,29 @@ SIGNAL_WRAPPER(__sysv_signal, (int)SA_RESETHAND | SA_NODEFER)
 
 INTERPOSED sighandler_t sigset(int sig, sighandler_t handler)
 {
-	unsigned blocked;
+	struct sigaction now;
+	sigset_t set, before;
 	sighandler_t old;
 
-	if (!simple_ours(sig))
+	if (!simple_here(sig))
 		return REAL(sigset)(sig, handler);
-	blocked = blocked_get(STACK_HERE);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
 	if (handler == SIG_HOLD) {
-		old = program_get(sig).sa_handler;
-		blocked_set(blocked | ours_bit(sig));
+		if (sigaction(sig, NULL, &now) || sigprocmask(SIG_BLOCK, &set, &before))
+			return SIG_ERR;
+		old = now.sa_handler;
 	} else {
 		old = action_simple(sig, handler, 0);
-		if (old == SIG_ERR)
-			return old;
-		blocked_set(blocked & ~ours_bit(sig));
-		blocked_deliver();
+		if (old == SIG_ERR || sigprocmask(SIG_UNBLOCK, &set, &before))
+			return SIG_ERR;
 	}
-	return blocked & ours_bit(sig) ? SIG_HOLD : old;
+	return sigismember(&before, sig) ? SIG_HOLD : old;
 }
 
 INTERPOSED int sigignore(int sig)
 {
-	if (!simple_ours(sig))
+	if (!simple_here(sig))
 		return REAL(sigignore)(sig);
 	return action_simple(sig, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
 }
@@ -351,11 +343,18 @@ INTERPOSED int siginterrupt(int sig, int interrupt)
 {
 	struct sigaction act;
 
-	if (!simple_ours(sig))
+	if (!simple_here(sig))
 		return REAL(siginterrupt)(sig, interrupt);
-	act = program_get(sig);
-	act.sa_flags = interrupt ? act.sa_flags & ~SA_RESTART : act.sa_flags | SA_RESTART;
-	return action_ours(sig, &act, NULL);
+	if (sigaction(sig, NULL, &act))
+		return -1;
+	if (interrupt) {
+		act.sa_flags &= ~SA_RESTART;
+		atomic_fetch_or(&interrupting, 1ull << (sig - 1));
+	} else {
+		act.sa_flags |= SA_RESTART;
+		atomic_fetch_and(&interrupting, ~(1ull << (sig - 1)));
+	}
+	return sigaction(sig, &act, NULL);
 }
 
 /*

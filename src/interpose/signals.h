@@ -56,6 +56,14 @@ void mask_set_real(uint64_t mask);
 /* The program's disposition is a function (neither default nor ignored). */
 bool signals_has_handler(int sig);
 
+/*
+ * sigaction() for every other signal; see signals_relay.c. Until relaying begins,
+ * with the first machine, handlers are the kernel's to call.
+ */
+int signals_relay_action(int sig, const struct sigaction *act, struct sigaction *old);
+void signals_relay_install(void);
+void signals_relay_begin(void);
+
 /* Before an exec: give the kernel the program's ignored and blocked signals; undo if it failed. */
 void signals_before_exec(void);
 void signals_after_exec(void);

@@ -8,6 +8,7 @@
 
 #include "interpose/attr.h"
 #include "interpose/engine.h"
+#include "interpose/fork.h"
 #include "machine/session.h"
 
 uint8_t fd_marks[65536];
@@ -40,4 +41,13 @@ const char *fd_path(int fd)
 bool bar_fault(ucontext_t *uc, uintptr_t addr)
 {
 	return false;
+}
+
+void fork_settle(void)
+{
+}
+
+bool fork_here(void)
+{
+	return true;
 }
