@@ -184,9 +184,13 @@ static int range_compare(const void *a, const void *b)
 	return (x->first > y->first) - (x->first < y->first);
 }
 
-/* A sorted copy of @ranges in *@out. */
-static int allowed_copy(const struct iommu_range *ranges, unsigned nr, struct iommu_range **out)
+/* A copy of @ranges in *@out, sorted, where those that meet are one; *@count of them. */
+static int allowed_copy(const struct iommu_range *ranges, unsigned nr, struct iommu_range **out,
+			unsigned *count)
 {
+	unsigned kept = 0;
+
+	*count = 0;
 	*out = NULL;
 	for (unsigned i = 0; i < nr; i++)
 		if (ranges[i].first >= ranges[i].last)
@@ -204,25 +208,33 @@ static int allowed_copy(const struct iommu_range *ranges, unsigned nr, struct io
 			return -EINVAL;
 		}
 	}
+	for (unsigned i = 1; i < nr; i++) {
+		if ((*out)[kept].last + 1 == (*out)[i].first)
+			(*out)[kept].last = (*out)[i].last;
+		else
+			(*out)[++kept] = (*out)[i];
+	}
+	*count = kept + 1;
 	return 0;
 }
 
 int ioas_set_allowed(struct rf_ioas *ioas, const struct iommu_range *ranges, unsigned nr)
 {
 	struct iommu_range *allowed;
-	int ret = allowed_copy(ranges, nr, &allowed);
+	unsigned count;
+	int ret = allowed_copy(ranges, nr, &allowed, &count);
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&ioas->lock);
-	for (unsigned i = 0; i < nr; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (!ioas_usable(ioas, allowed[i].first, allowed[i].last))
 			ret = -EADDRINUSE;
 	if (!ret) {
 		struct iommu_range *old = ioas->allowed;
 
 		ioas->allowed = allowed;
-		ioas->nr_allowed = nr;
+		ioas->nr_allowed = count;
 		allowed = old;
 	}
 	pthread_mutex_unlock(&ioas->lock);

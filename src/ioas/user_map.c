@@ -37,6 +37,23 @@ static uint64_t place_alignment(uint64_t addr, uint64_t length)
 	return align < HUGE_PAGE ? align : HUGE_PAGE;
 }
 
+/*
+ * Where a search from @first on begins: aligned, and as far into a page as the
+ * memory is. Rounding once more at a later hole may give another place, so the
+ * edge of an allowed range is rounded first, as Linux does.
+ */
+static bool place_begin(const struct iommu_range *allowed, uint64_t length, uint64_t align,
+			uint64_t offset, struct iommu_range *out)
+{
+	uint64_t first = allowed->first < PAGE ? PAGE : allowed->first;
+
+	out->last = allowed->last > UINT64_MAX - PAGE ? UINT64_MAX - PAGE : allowed->last;
+	if (first + (align - 1) < first)
+		return false;
+	out->first = ((first + (align - 1)) & ~(align - 1)) | offset;
+	return out->first < out->last && out->last - out->first >= length - 1;
+}
+
 /* The lowest place in what is both allowed and not reserved; never the first or last page. */
 static int place_find(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint64_t *iova)
 {
@@ -44,30 +61,26 @@ static int place_find(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint
 	const struct iommu_range *allowed = ioas->nr_allowed ? ioas->allowed : &everywhere;
 	unsigned nr_allowed = ioas->nr_allowed ? ioas->nr_allowed : 1;
 	uint64_t align = place_alignment(addr, length);
-	unsigned a = 0;
-	unsigned r = 0;
 
 	if (align < ioas->alignment)
 		return -EINVAL;
-	while (a < nr_allowed && r < ioas->nr_ranges) {
-		const struct iommu_range *x = &allowed[a];
-		const struct iommu_range *y = &ioas->ranges[r];
-		struct iommu_range both = {
-			x->first > y->first ? x->first : y->first,
-			x->last < y->last ? x->last : y->last,
-		};
+	for (unsigned a = 0; a < nr_allowed; a++) {
+		struct iommu_range want;
 
-		if (x->last < y->last)
-			a++;
-		else
-			r++;
-		if (both.first < PAGE)
-			both.first = PAGE;
-		if (both.last > UINT64_MAX - PAGE)
-			both.last = UINT64_MAX - PAGE;
-		if (both.first <= both.last &&
-		    part_find_gap(ioas, &both, length, align, addr % PAGE, iova))
-			return 0;
+		if (!place_begin(&allowed[a], length, align, addr % PAGE, &want))
+			continue;
+		for (unsigned r = 0; r < ioas->nr_ranges && ioas->ranges[r].first <= want.last;
+		     r++) {
+			const struct iommu_range *free = &ioas->ranges[r];
+			struct iommu_range both = {
+				want.first > free->first ? want.first : free->first,
+				want.last < free->last ? want.last : free->last,
+			};
+
+			if (both.first <= both.last &&
+			    part_find_gap(ioas, &both, length, align, addr % PAGE, iova))
+				return 0;
+		}
 	}
 	return -ENOSPC;
 }
