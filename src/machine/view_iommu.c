@@ -7,11 +7,12 @@
 #include "iommu/vtd.h"
 #include "machine/view.h"
 
-#define DMAR_ADDRESS   0xfed90000ull
+#define DMAR_ADDRESS 0xfed90000ull
 
 void view_iommu(struct layout *layout, const struct rf_machine *machine)
 {
 	const char *dmar = "sys/devices/virtual/iommu/dmar0";
+	char path[VIEW_PATH];
 	unsigned used = 0;
 
 	layout_enter(layout, "sys/class/iommu");
@@ -20,10 +21,10 @@ void view_iommu(struct layout *layout, const struct rf_machine *machine)
 	layout_link(layout, "dmar0", "../../devices/virtual/iommu/dmar0");
 
 	layout_enter(layout, "%s/devices", dmar);
-	for (const struct rf_device *dev = machine->devices; dev; dev = dev->next)
+	for (const struct rf_device *dev = view_next(machine, NULL); dev;
+	     dev = view_next(machine, dev))
 		if (dev->group)
-			layout_link(layout, dev->name, "../../../../pci%.7s/%s", dev->name,
-				    dev->name);
+			layout_link(layout, dev->name, "../../../../%s", view_where(dev, path));
 	for (const struct rf_group *group = machine->groups; group; group = group->next)
 		used++;
 
