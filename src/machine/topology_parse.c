@@ -165,20 +165,6 @@ static int read_function_key(struct topology_reader *t, struct spot spot, const 
 	return read_unknown_key(r, spot_member(spot, key), key, suggest_word(key, function_keys));
 }
 
-static int read_driver(const struct reader *r, struct spot spot, const json_t *value, char **driver)
-{
-	struct device_desc named = { 0 };
-	int ret;
-
-	if (!json_is_string(value))
-		return read_wrong_type(r, spot_member(spot, "driver"), "driver", "a string", value);
-	ret = device_desc_set_driver(&named, json_string_value(value), r->error);
-	if (ret)
-		return reader_blame(r, spot_member(spot, "driver"), ret);
-	*driver = named.driver;
-	return 0;
-}
-
 static bool is_port(const struct pci_function *fn)
 {
 	return fn->pcie == PCIE_ROOT_PORT || fn->pcie == PCIE_UPSTREAM ||
@@ -213,7 +199,7 @@ static int read_values(struct topology_reader *t, struct spot spot, json_t *obje
 	}
 	value = json_object_get(object, "driver");
 	if (value)
-		return read_driver(t->r, spot, value, driver);
+		return value_driver(t->r, spot_member(spot, "driver"), "driver", value, driver);
 	native = is_port(fn) ? "pcieport" : driver_native(fn->class);
 	if (native && !json_object_get(object, "config")) {
 		*driver = strdup(native);
@@ -325,7 +311,7 @@ static int read_rest(struct topology_reader *t, struct spot spot, json_t *object
 		     struct pci_function *fn)
 {
 	json_t *config = json_object_get(object, "config"), *sriov, *below;
-	const char *vf_driver = NULL;
+	char *vf_driver = NULL;
 	unsigned above = t->deepest;
 	int ret = 0;
 
@@ -346,6 +332,7 @@ static int read_rest(struct topology_reader *t, struct spot spot, json_t *object
 		t->deepest = above;
 	if (!ret && sriov)
 		ret = add_vfs(t, spot, fn, vf_driver);
+	free(vf_driver);
 	return ret;
 }
 

@@ -193,8 +193,24 @@ int value_acs(const struct reader *r, struct spot spot, json_t *value, struct pc
 	return 0;
 }
 
+int value_driver(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+		 char **driver)
+{
+	struct device_desc named = { 0 };
+	int ret;
+
+	if (!json_is_string(value))
+		return read_wrong_type(r, spot, key, "a string", value);
+	ret = device_desc_set_driver(&named, json_string_value(value), r->error);
+	if (ret)
+		return reader_blame(r, spot, ret);
+	free(*driver);
+	*driver = named.driver;
+	return 0;
+}
+
 int value_sriov(const struct reader *r, struct spot spot, json_t *value, struct pci_function *fn,
-		const char **driver)
+		char **driver)
 {
 	static const char *const keys[] = { "vfs", "offset", "stride", "device", "driver", NULL };
 	uint64_t vfs = 0, offset = VF_OFFSET, stride = 1, device = 0;
@@ -220,10 +236,8 @@ int value_sriov(const struct reader *r, struct spot spot, json_t *value, struct 
 				ret = read_number(r, where, key, member, 65535, &stride);
 			else if (!strcmp(key, "device"))
 				ret = read_number(r, where, key, member, 65535, &device);
-			else if (!strcmp(key, "driver") && json_is_string(member))
-				*driver = json_string_value(member);
 			else if (!strcmp(key, "driver"))
-				ret = read_wrong_type(r, where, key, "a string", member);
+				ret = value_driver(r, where, key, member, driver);
 			else
 				ret = read_unknown_key(r, where, key, suggest_word(key, keys));
 			if (ret)

@@ -32,9 +32,12 @@ int value_class(const struct reader *r, struct spot spot, const json_t *value,
 /* *type: an index into function_types */
 int value_type(const struct reader *r, struct spot spot, const json_t *value, size_t *type);
 int value_acs(const struct reader *r, struct spot spot, json_t *value, struct pci_function *fn);
-/* *driver: of the VFs; lives as long as @value. */
+/* A driver's name, at @spot itself; "none" is NULL. *driver is to be freed, and was before. */
+int value_driver(const struct reader *r, struct spot spot, const char *key, const json_t *value,
+		 char **driver);
+/* *driver: of the VFs, likewise. */
 int value_sriov(const struct reader *r, struct spot spot, json_t *value, struct pci_function *fn,
-		const char **driver);
+		char **driver);
 int value_aliases(const struct reader *r, struct spot spot, const json_t *value,
 		  struct pci_function *fn);
 int value_buses(const struct reader *r, struct spot spot, const json_t *value,
