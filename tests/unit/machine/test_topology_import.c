@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Importing what lspci printed: read, refused, and written as a machine file that
+ * has the same topology.
+ */
+#include "machine/import.h"
+#include "fixture.h"
+
+#define ZERO   " 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
+#define BRIDGE                                                        \
+	"00:01.0 PCI bridge [0604]: Some [8086:1901] (rev 07)\n"      \
+	"\tKernel driver in use: pcieport\n"                          \
+	"\tCapabilities: [88] Subsystem: Intel\n"                     \
+	"00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 81 00\n"       \
+	"10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n"       \
+	"20:" ZERO "30:" ZERO "\n"
+#define ENDPOINT                                                \
+	"01:00.0 Ethernet controller [0200]: Some [8086:1533]\n" \
+	"00: 86 80 33 15 07 04 00 00 03 00 00 02 10 00 00 00\n" \
+	"10:" ZERO "20:" ZERO "30:" ZERO
+
+static void import_is_refused(const char *text, const char *line)
+{
+	struct import import;
+	char *error = NULL;
+
+	assert_int_equal(import_lspci(text, "saved.txt", &import, &error), -EINVAL);
+	assert_non_null(error);
+	assert_string_equal(error, line);
+	assert_null(import.topology);
+	free(error);
+}
+
+static void output_of_lspci_is_read(void **state)
+{
+	const struct pci_address at = { .slot = 1 };
+	const struct pci_address below = { .bus = 1 };
+	const struct pci_function *fn;
+	struct import import;
+	char *error = NULL;
+
+	if (import_lspci("-[0000:00]---01.0-[01]----00.0\r\n\n" BRIDGE ENDPOINT, "saved.txt",
+			 &import, &error))
+		fail_msg("%s", error);
+	assert_int_equal(topology_count(import.topology), 2);
+	assert_int_equal(import.nr_headers, 2);
+	fn = topology_find(import.topology, &at);
+	assert_string_equal(fn->driver, "pcieport");
+	assert_int_equal(fn->class, 0x060400);
+	assert_int_equal(fn->secondary, 1);
+	assert_int_equal(fn->line, 3);
+	assert_ptr_equal(topology_find(import.topology, &below)->parent, fn);
+	import_release(&import);
+}
+
+static void what_is_not_whole_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *line;
+	} bad[] = {
+		{ "", "saved.txt: no device in it: expected the output of lspci -xxxx" },
+		{ "hello\n", "saved.txt:1: not what lspci prints: \"hello\"" },
+		{ "00:00.0 Host bridge: Intel\n\n",
+		  "saved.txt:1: 0000:00:00.0: no configuration space follows: lspci needs -xxxx, "
+		  "and root" },
+		{ "00:00.0\n", "saved.txt:1: the line ends after the address 00:00.0" },
+		{ "00:" ZERO, "saved.txt:1: configuration space without a device before it" },
+		{ "00:00.0 Host bridge\n00: 86 80 57\n",
+		  "saved.txt:2: 0000:00:00.0: cut short: line 0 has 3 of 16 bytes" },
+		{ "00:00.0 Host bridge\n00: 86 80 5",
+		  "saved.txt:2: 0000:00:00.0: cut short: line 0 has 2 of 16 bytes" },
+		{ "00:00.0 Host bridge\n00:" ZERO "10:" ZERO "20:" ZERO,
+		  "saved.txt:4: 0000:00:00.0: its configuration space is cut short after 48 bytes" },
+		{ "00:00.0 Host bridge\n00:" ZERO "20:" ZERO,
+		  "saved.txt:3: 0000:00:00.0: offset 20 where 10 was expected" },
+		{ "00:00.0 A\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO "00:00.0 B\n",
+		  "saved.txt:6: 0000:00:00.0 was described in line 1 already" },
+		{ "00:00.0 A\n\tKernel driver in use: a/b\n",
+		  "saved.txt:2: 0000:00:00.0: no driver is called like that" },
+		{ "00:00.0 A\n00: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n10:" ZERO
+		  "20:" ZERO "30:" ZERO,
+		  "saved.txt:5: 0000:00:00.0: its configuration space reads as ones: it does not "
+		  "answer" },
+		{ BRIDGE "02:00.0 X\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO
+		  "00:02.0 PCI bridge\n00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 01 00\n"
+		  "10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n20:" ZERO "30:" ZERO,
+		  "saved.txt:14: 0000:00:02.0: this bridge leads to bus 01, but so does "
+		  "0000:00:01.0" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		import_is_refused(bad[i].text, bad[i].line);
+}
+
+static const char *name_of(const struct pci_function *fn, void *arg)
+{
+	return arg;
+}
+
+/* Cutting a file anywhere is noticed, or leaves whole devices. */
+static void every_cut_is_noticed(void **state)
+{
+	static const char text[] = BRIDGE ENDPOINT;
+
+	for (size_t len = 0; len < sizeof(text) - 1; len++) {
+		char *cut = strndup(text, len), *error = NULL;
+		struct import import;
+		int ret = import_lspci(cut, "saved.txt", &import, &error);
+
+		if (ret) {
+			assert_int_equal(ret, -EINVAL);
+			assert_non_null(error);
+			assert_memory_equal(error, "saved.txt", 9);
+			free(error);
+		} else {
+			assert_true(topology_count(import.topology) >= 1);
+			import_release(&import);
+		}
+		free(cut);
+	}
+}
+
+static void a_machine_file_is_written(void **state)
+{
+	struct rf_machine *machine;
+	struct pci_function *fn;
+	struct import import;
+	char *error = NULL, *json;
+
+	assert_int_equal(import_lspci(BRIDGE ENDPOINT, "saved.txt", &import, &error), 0);
+	json = import_write(&import, name_of, (void *)"a \"name\"");
+	assert_non_null(json);
+	machine = machine_of(json);
+	assert_int_equal(topology_count(machine->desc->topology), 2);
+	fn = topology_first(machine->desc->topology);
+	for (struct pci_function *was = topology_first(import.topology); was;
+	     was = topology_next(was), fn = topology_next(fn)) {
+		assert_string_equal(fn->name, was->name);
+		assert_int_equal(fn->config_size, was->config_size);
+		assert_memory_equal(fn->config, was->config, was->config_size);
+		if (was->driver)
+			assert_string_equal(fn->driver, was->driver);
+		else
+			assert_null(fn->driver);
+	}
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(output_of_lspci_is_read),
+		cmocka_unit_test(what_is_not_whole_is_refused),
+		cmocka_unit_test(every_cut_is_noticed),
+		cmocka_unit_test(a_machine_file_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
