@@ -116,15 +116,21 @@ int chain_added(struct notifier_chain *chain, struct rf_device *dev)
 {
 	struct bus_notifier *n, *failed = NULL;
 	struct chain_walk walk;
+	bool claimed = false;
 	int ret = 0;
 
 	walk_begin(chain, &walk);
 	while (ret >= 0 && (n = walk_step(&walk))) {
-		if (dev->claimed_by && n->kind != NOTIFIER_OBSERVER)
+		bool decides = n->kind != NOTIFIER_OBSERVER;
+
+		if (claimed && decides)
 			continue;
 		failed = n;
 		ret = n->notify(n, BUS_DEVICE_ADDED, dev);
-		if (ret == BUS_CLAIMED && n->kind != NOTIFIER_OBSERVER && chain_has(chain, n))
+		if (ret != BUS_CLAIMED || !decides)
+			continue;
+		claimed = true;
+		if (chain_has(chain, n)) /* it may have left, and be no more */
 			dev->claimed_by = n;
 	}
 	if (ret < 0) {
