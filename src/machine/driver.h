@@ -42,7 +42,7 @@ void driver_refresh(const char *session, struct rf_machine *machine);
 const char *driver_native(unsigned class);
 
 /*
- * While a session is made: write down which devices are of which driver, and put
+ * At the end of view_build(): write down which devices are of which driver, and put
  * aside what is not to be seen until a device is bound to vfio-pci.
  */
 void driver_layout(struct layout *layout, const struct rf_machine *machine);

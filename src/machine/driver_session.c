@@ -35,7 +35,6 @@ void driver_layout(struct layout *layout, const struct rf_machine *machine)
 
 	layout_enter(layout, "spare");
 	layout_enter(layout, "lock");
-	layout_file(layout, 0600, "drivers", "%s", "");
 	layout_enter(layout, "drivers");
 	if (!layout->err)
 		files_each(&files, "sys/bus/pci/drivers", add_ids_file, layout);

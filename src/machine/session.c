@@ -22,7 +22,6 @@
 
 #include "base/sys.h"
 #include "machine/description.h"
-#include "machine/driver.h"
 #include "machine/fail.h"
 #include "machine/layout.h"
 #include "machine/machine.h"
@@ -59,7 +58,6 @@ static int session_fill(const struct rf_machine *machine, int fd, char **error)
 			snprintf(name, sizeof(name), "group-%u", group->id);
 			layout_bytes(&layout, 0600, name, "", 0);
 		}
-		driver_layout(&layout, machine);
 		layout_enter(&layout, "stats");
 		layout_enter(&layout, ".");
 		layout_file(&layout, 0600, "machine.json", "%s\n", json);
@@ -68,8 +66,6 @@ static int session_fill(const struct rf_machine *machine, int fd, char **error)
 		layout_file(&layout, 0600, MARKER, "%s", MARKER_TEXT);
 		ret = layout_end(&layout, error);
 	}
-	if (!ret)
-		ret = driver_settle(fd, error);
 	free(json);
 	return ret;
 }

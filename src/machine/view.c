@@ -275,6 +275,7 @@ static void view_dev(struct layout *layout, const struct rf_machine *machine)
 int view_build(const struct rf_machine *machine, int dirfd, char **error)
 {
 	struct layout layout;
+	int ret;
 
 	layout_start(&layout, dirfd);
 	view_buses(&layout, machine);
@@ -287,5 +288,7 @@ int view_build(const struct rf_machine *machine, int dirfd, char **error)
 	view_dev(&layout, machine);
 	if (machine->desc->iommufd_selftest)
 		view_selftest(&layout);
-	return layout_end(&layout, error);
+	driver_layout(&layout, machine);
+	ret = layout_end(&layout, error);
+	return ret ? ret : driver_settle(dirfd, error);
 }
