@@ -122,7 +122,7 @@ def bad_machine_files_name_their_line():
     with open("zero.json", "wb") as f:
         f.write(b'{ "devices": [] }\0 ')
     refused(["run", "--machine", "zero.json", "true"],
-            "zero.json: has a zero byte in it: not a machine file")
+            "zero.json: has a zero byte in it: not a text file")
 
 
 def a_missing_program_is_told():
