@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "interpose/fd.h"
 #include "interpose/internal.h"
 #include "interpose/real.h"
+#include "interpose/renew.h"
 #include "machine/driver.h"
 #include "memory/fault.h"
 
@@ -207,13 +209,18 @@ INTERPOSED int fflush(FILE *stream)
 INTERPOSED int fclose(FILE *stream)
 {
 	int ret = 0, err = 0;
+	bool ours = false;
 
+	if (unlikely(fd_any()))
+		ours = renew_closing(stream);
 	if (unlikely(attr_any())) {
 		REAL(fflush)(stream);
 		if (stream_flush(stream))
 			err = errno;
 	}
 	ret = REAL(fclose)(stream);
+	if (unlikely(ours))
+		renew_closed();
 	if (err) {
 		errno = err;
 		ret = EOF;

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
+#include "interpose/renew.h"
 
 static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 {
@@ -40,7 +42,11 @@ static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 
 static __attribute__((noinline)) int our_ioctl(int fd, unsigned long cmd, unsigned long arg)
 {
-	return ENGINE_CALL(ioctl_inside(fd, cmd, arg));
+	long ret = ENGINE_VALUE(ioctl_inside(fd, cmd, arg));
+
+	if (unlikely(ret < 0) && !renew_is_ours(fd))
+		return REAL(ioctl)(fd, cmd, arg);
+	return (int)result(ret);
 }
 
 INTERPOSED int ioctl(int fd, unsigned long cmd, ...)
@@ -70,19 +76,31 @@ INTERPOSED int close_range(unsigned first, unsigned last, int flags)
 	return ENGINE_CALL(fd_close_range(first, last, (unsigned)flags));
 }
 
+/* libc's own would close what is ours: only where nothing is. */
 INTERPOSED void closefrom(int first)
 {
 	unsigned from = first > 0 ? (unsigned)first : 0;
+	rlim_t last = FD_MAX;
+	struct rlimit limit;
 
-	if (!fd_any() || fd_close_range(from, UINT_MAX, 0))
+	if (!fd_any() && !engine_owner()) {
 		REAL(closefrom)(first);
+		return;
+	}
+	if (!ENGINE_VALUE(fd_close_range(from, UINT_MAX, 0)))
+		return;
+	/* A kernel, or a filter, without close_range(). */
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur > last)
+		last = limit.rlim_cur < INT_MAX ? limit.rlim_cur : INT_MAX;
+	for (unsigned fd = from; fd < last; fd++)
+		close((int)fd);
 }
 
 INTERPOSED int dup(int fd)
 {
 	if (unlikely(fd_is_ours(fd)))
 		return ENGINE_CALL(fd_dup(fd, 0, false));
-	return REAL(dup)(fd);
+	return renewed(REAL(dup)(fd));
 }
 
 INTERPOSED int dup2(int fd, int to)
@@ -137,6 +155,8 @@ INTERPOSED int fcntl(int fd, int cmd, ...)
 		if (cmd == F_GETFL)
 			return our_getfl(fd);
 	}
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		return renewed(REAL(fcntl)(fd, cmd, arg));
 	return REAL(fcntl)(fd, cmd, arg);
 }
 
@@ -155,7 +175,7 @@ static void recognise(struct msghdr *msg)
 		nr = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (size_t i = 0; i < nr; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			fd_recognise(fd);
+			fd_recognise(renewed(fd));
 		}
 	}
 }

@@ -23,8 +23,11 @@
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
+#include "interpose/renew.h"
+#include "memory/fault.h"
 
 #define BOUNCE_MAX  (1ul << 20)
+#define IOV_LIMIT   1024 /* the kernel's */
 #define AT_POSITION (-1) /* in place of an offset: the file's own position */
 
 extern void __chk_fail(void) __attribute__((noreturn));
@@ -78,20 +81,37 @@ static ssize_t our_io(int fd, void *buf, size_t len, off_t off, bool positioned,
 	return ret;
 }
 
+/* A vector may be anywhere, a wild pointer included. */
+static bool iov_fetch(struct iovec *one, const struct iovec *iov, int i)
+{
+	return !fault_copy(one, (const void *)((uintptr_t)iov + (size_t)i * sizeof(*iov)),
+			   sizeof(*one));
+}
+
 /* As the kernel does for files without vectored operations: buffer by buffer, until one is short. */
 static ssize_t our_iov(int fd, const struct iovec *iov, int nr, off_t off, bool positioned,
 		       bool writing)
 {
 	ssize_t ret = 0, done = 0;
+	struct iovec one;
 
-	if (nr < 0 || nr > 1024)
+	if (nr < 0 || nr > IOV_LIMIT)
 		return -EINVAL;
+	/* All of it is checked before anything is done. */
 	for (int i = 0; i < nr; i++) {
-		ret = our_io(fd, iov[i].iov_base, iov[i].iov_len, off + done, positioned, writing);
+		if (!iov_fetch(&one, iov, i))
+			return -EFAULT;
+		if ((ssize_t)one.iov_len < 0)
+			return -EINVAL;
+	}
+	for (int i = 0; i < nr; i++) {
+		if (!iov_fetch(&one, iov, i))
+			return done ? done : -EFAULT;
+		ret = our_io(fd, one.iov_base, one.iov_len, off + done, positioned, writing);
 		if (ret < 0)
 			return done ? done : ret;
 		done += ret;
-		if ((size_t)ret < iov[i].iov_len)
+		if ((size_t)ret < one.iov_len)
 			break;
 	}
 	return done;
@@ -119,6 +139,9 @@ static ssize_t bounce(int fd, void *buf, size_t len, off_t off, bool positioned,
 	return ret;
 }
 
+/* Into ret; or false: the number has become another's. */
+#define ANSWERED(fd, call) ((ret = (call)) >= 0 || renew_is_ours(fd))
+
 static bool is_bar_fault(ssize_t ret, const void *buf, size_t len)
 {
 	return unlikely(ret < 0) && errno == EFAULT && bar_any() &&
@@ -129,8 +152,8 @@ INTERPOSED ssize_t read(int fd, void *buf, size_t len)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_io(fd, buf, len, 0, false, false));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_io(fd, buf, len, 0, false, false)))
+		ret = result(ret);
 	else
 		ret = REAL(read)(fd, buf, len);
 	return is_bar_fault(ret, buf, len) ? bounce(fd, buf, len, 0, false, false) : ret;
@@ -140,8 +163,8 @@ INTERPOSED ssize_t write(int fd, const void *buf, size_t len)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_io(fd, (void *)buf, len, 0, false, true));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_io(fd, (void *)buf, len, 0, false, true)))
+		ret = result(ret);
 	else if (unlikely(attr_any()) && attr_write(fd, buf, len, &ret))
 		return result(ret);
 	else
@@ -153,8 +176,8 @@ INTERPOSED ssize_t pread(int fd, void *buf, size_t len, off_t off)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_io(fd, buf, len, off, true, false));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_io(fd, buf, len, off, true, false)))
+		ret = result(ret);
 	else
 		ret = REAL(pread)(fd, buf, len, off);
 	return is_bar_fault(ret, buf, len) ? bounce(fd, buf, len, off, true, false) : ret;
@@ -167,8 +190,8 @@ INTERPOSED ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_io(fd, (void *)buf, len, off, true, true));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_io(fd, (void *)buf, len, off, true, true)))
+		ret = result(ret);
 	else if (unlikely(attr_any()) && attr_write(fd, buf, len, &ret))
 		return result(ret);
 	else
@@ -200,10 +223,12 @@ INTERPOSED ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, siz
 
 static bool iov_is_bar_fault(ssize_t ret, const struct iovec *iov, int nr)
 {
-	if (likely(ret >= 0) || errno != EFAULT || !bar_any())
+	struct iovec one;
+
+	if (likely(ret >= 0) || errno != EFAULT || !bar_any() || nr > IOV_LIMIT)
 		return false;
-	for (int i = 0; i < nr; i++)
-		if (bar_touches((uintptr_t)iov[i].iov_base, iov[i].iov_len))
+	for (int i = 0; i < nr && iov_fetch(&one, iov, i); i++)
+		if (bar_touches((uintptr_t)one.iov_base, one.iov_len))
 			return true;
 	return false;
 }
@@ -213,9 +238,16 @@ static ssize_t one_by_one(int fd, const struct iovec *iov, int nr, off_t off, bo
 	ssize_t ret = 0, done = 0;
 
 	for (int i = 0; i < nr; i++) {
-		void *buf = iov[i].iov_base;
-		size_t len = iov[i].iov_len;
+		struct iovec one;
+		size_t len;
+		void *buf;
 
+		if (!iov_fetch(&one, iov, i)) {
+			errno = EFAULT;
+			return done ? done : -1;
+		}
+		buf = one.iov_base;
+		len = one.iov_len;
 		if (off == AT_POSITION)
 			ret = writing ? write(fd, buf, len) : read(fd, buf, len);
 		else
@@ -234,8 +266,8 @@ INTERPOSED ssize_t readv(int fd, const struct iovec *iov, int nr)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_iov(fd, iov, nr, 0, false, false));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_iov(fd, iov, nr, 0, false, false)))
+		ret = result(ret);
 	else
 		ret = REAL(readv)(fd, iov, nr);
 	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, AT_POSITION, false) : ret;
@@ -243,12 +275,13 @@ INTERPOSED ssize_t readv(int fd, const struct iovec *iov, int nr)
 
 INTERPOSED ssize_t writev(int fd, const struct iovec *iov, int nr)
 {
+	struct iovec first;
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_iov(fd, iov, nr, 0, false, true));
-	else if (unlikely(attr_any()) && nr > 0 &&
-		 attr_write(fd, iov[0].iov_base, iov[0].iov_len, &ret))
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_iov(fd, iov, nr, 0, false, true)))
+		ret = result(ret);
+	else if (unlikely(attr_any()) && nr > 0 && iov_fetch(&first, iov, 0) &&
+		 attr_write(fd, first.iov_base, first.iov_len, &ret))
 		return result(ret); /* a short write: the next one brings the rest */
 	else
 		ret = REAL(writev)(fd, iov, nr);
@@ -259,8 +292,8 @@ INTERPOSED ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_iov(fd, iov, nr, off, true, false));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_iov(fd, iov, nr, off, true, false)))
+		ret = result(ret);
 	else
 		ret = REAL(preadv)(fd, iov, nr, off);
 	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, off, false) : ret;
@@ -273,8 +306,8 @@ INTERPOSED ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t off)
 {
 	ssize_t ret;
 
-	if (unlikely(fd_is_ours(fd)))
-		ret = result(our_iov(fd, iov, nr, off, true, true));
+	if (unlikely(fd_is_ours(fd)) && ANSWERED(fd, our_iov(fd, iov, nr, off, true, true)))
+		ret = result(ret);
 	else
 		ret = REAL(pwritev)(fd, iov, nr, off);
 	return iov_is_bar_fault(ret, iov, nr) ? one_by_one(fd, iov, nr, off, true) : ret;

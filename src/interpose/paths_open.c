@@ -17,6 +17,7 @@
 #include "interpose/attr.h"
 #include "interpose/enter.h"
 #include "interpose/paths.h"
+#include "interpose/renew.h"
 
 int __open(const char *path, int flags, ...);
 int __open64(const char *path, int flags, ...);
@@ -91,7 +92,7 @@ static NOINLINE int open_viewed(int dirfd, const char *path, int flags, mode_t m
 			return -1;
 		errno = saved;
 	}
-	fd = REAL(openat)(dirfd, view.path, flags, mode);
+	fd = renewed(REAL(openat)(dirfd, view.path, flags, mode));
 	if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY)
 		view_note_dir(fd);
 	else if (fd >= 0 && view.shown && view_is_sysfs(view.shown))
@@ -104,32 +105,32 @@ static inline mode_t open_mode(int flags, va_list args)
 	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(args, mode_t) : 0;
 }
 
-#define OPEN_WRAPPER(fn)                                         \
-	INTERPOSED int fn(const char *path, int flags, ...)      \
-	{                                                        \
-		va_list args;                                    \
-		mode_t mode;                                     \
-                                                                 \
-		va_start(args, flags);                           \
-		mode = open_mode(flags, args);                   \
-		va_end(args);                                    \
-		if (!view_wants(AT_FDCWD, path))                 \
-			return REAL(fn)(path, flags, mode);      \
-		return open_viewed(AT_FDCWD, path, flags, mode); \
+#define OPEN_WRAPPER(fn)                                             \
+	INTERPOSED int fn(const char *path, int flags, ...)          \
+	{                                                            \
+		va_list args;                                        \
+		mode_t mode;                                         \
+                                                                     \
+		va_start(args, flags);                               \
+		mode = open_mode(flags, args);                       \
+		va_end(args);                                        \
+		if (!view_wants(AT_FDCWD, path))                     \
+			return renewed(REAL(fn)(path, flags, mode)); \
+		return open_viewed(AT_FDCWD, path, flags, mode);     \
 	}
 
-#define OPENAT_WRAPPER(fn)                                             \
-	INTERPOSED int fn(int dirfd, const char *path, int flags, ...) \
-	{                                                              \
-		va_list args;                                          \
-		mode_t mode;                                           \
-                                                                       \
-		va_start(args, flags);                                 \
-		mode = open_mode(flags, args);                         \
-		va_end(args);                                          \
-		if (!view_wants(dirfd, path))                          \
-			return REAL(fn)(dirfd, path, flags, mode);     \
-		return open_viewed(dirfd, path, flags, mode);          \
+#define OPENAT_WRAPPER(fn)                                                  \
+	INTERPOSED int fn(int dirfd, const char *path, int flags, ...)      \
+	{                                                                   \
+		va_list args;                                               \
+		mode_t mode;                                                \
+                                                                            \
+		va_start(args, flags);                                      \
+		mode = open_mode(flags, args);                              \
+		va_end(args);                                               \
+		if (!view_wants(dirfd, path))                               \
+			return renewed(REAL(fn)(dirfd, path, flags, mode)); \
+		return open_viewed(dirfd, path, flags, mode);               \
 	}
 
 /* The fortified forms: libc's own stop a program that creates without a mode. */
@@ -137,16 +138,16 @@ static inline mode_t open_mode(int flags, va_list args)
 	INTERPOSED int fn(const char *path, int flags)                \
 	{                                                             \
 		if ((flags & O_CREAT) || !view_wants(AT_FDCWD, path)) \
-			return REAL(fn)(path, flags);                 \
+			return renewed(REAL(fn)(path, flags));        \
 		return open_viewed(AT_FDCWD, path, flags, 0);         \
 	}
 
-#define OPENAT_2_WRAPPER(fn)                                       \
-	INTERPOSED int fn(int dirfd, const char *path, int flags)  \
-	{                                                          \
-		if ((flags & O_CREAT) || !view_wants(dirfd, path)) \
-			return REAL(fn)(dirfd, path, flags);       \
-		return open_viewed(dirfd, path, flags, 0);         \
+#define OPENAT_2_WRAPPER(fn)                                          \
+	INTERPOSED int fn(int dirfd, const char *path, int flags)     \
+	{                                                             \
+		if ((flags & O_CREAT) || !view_wants(dirfd, path))    \
+			return renewed(REAL(fn)(dirfd, path, flags)); \
+		return open_viewed(dirfd, path, flags, 0);            \
 	}
 
 OPEN_WRAPPER(open)
@@ -163,14 +164,14 @@ OPENAT_2_WRAPPER(__openat64_2)
 INTERPOSED int creat(const char *path, mode_t mode)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(creat)(path, mode);
+		return renewed(REAL(creat)(path, mode));
 	return open_viewed(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
 INTERPOSED int creat64(const char *path, mode_t mode)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(creat64)(path, mode);
+		return renewed(REAL(creat64)(path, mode));
 	return open_viewed(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
@@ -225,17 +226,24 @@ static NOINLINE FILE *fopen_viewed(const char *path, const char *mode)
 	return stream;
 }
 
+static inline FILE *stream_renewed(FILE *stream)
+{
+	if (stream)
+		renewed(fileno(stream));
+	return stream;
+}
+
 INTERPOSED FILE *fopen(const char *path, const char *mode)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(fopen)(path, mode);
+		return stream_renewed(REAL(fopen)(path, mode));
 	return fopen_viewed(path, mode);
 }
 
 INTERPOSED FILE *fopen64(const char *path, const char *mode)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(fopen64)(path, mode);
+		return stream_renewed(REAL(fopen64)(path, mode));
 	return fopen_viewed(path, mode);
 }
 
@@ -277,13 +285,13 @@ static NOINLINE FILE *freopen_viewed(const char *path, const char *mode, FILE *s
 INTERPOSED FILE *freopen(const char *path, const char *mode, FILE *stream)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(freopen)(path, mode, stream);
+		return stream_renewed(REAL(freopen)(path, mode, stream));
 	return freopen_viewed(path, mode, stream);
 }
 
 INTERPOSED FILE *freopen64(const char *path, const char *mode, FILE *stream)
 {
 	if (!view_wants(AT_FDCWD, path))
-		return REAL(freopen64)(path, mode, stream);
+		return stream_renewed(REAL(freopen64)(path, mode, stream));
 	return freopen_viewed(path, mode, stream);
 }
