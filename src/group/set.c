@@ -23,6 +23,8 @@ static unsigned set_position(const struct group_set *set, unsigned id)
 {
 	unsigned first = 0, end = set->nr;
 
+	if (id < set->dense)
+		return id;
 	if (end && set->groups[end - 1]->id < id)
 		return end;
 	while (first < end) {
