@@ -1,0 +1,441 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""ringfence groups and topology, and driver binding in a session as programs do it.
+
+usage: test_groups.py RINGFENCE TOPOLOGIES; prints TAP.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ringfence, topologies = (os.path.abspath(arg) for arg in sys.argv[1:])
+scratch = tempfile.mkdtemp(prefix="rf-groups-test-")
+environment = {k: v for k, v in os.environ.items()
+               if k not in ("XDG_RUNTIME_DIR", "LD_PRELOAD", "RINGFENCE_SESSION")}
+environment.update(TMPDIR=scratch, LSAN_OPTIONS="detect_leaks=0")
+os.chdir(scratch)
+tests, failed = [], 0
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    tests.append(function)
+    return function
+
+
+def expect(condition, said):
+    if not condition:
+        raise AssertionError(said)
+
+
+def same(got, want):
+    expect(got == want, f"got {got!r}\nwanted {want!r}")
+
+
+def command(*args, stdin=None):
+    return subprocess.run([ringfence, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          input=stdin, text=True, timeout=60, env=environment)
+
+
+def said(*args, **kwargs):
+    done = command(*args, **kwargs)
+    expect(done.returncode == 0, f"{args}: status {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def refused(args, line, stdin=None):
+    done = command(*args, stdin=stdin)
+    same((done.returncode, done.stdout, done.stderr), (2, "", f"ringfence: {line}\n"))
+
+
+def write(name, text):
+    with open(name, "w") as f:
+        f.write(text if isinstance(text, str) else json.dumps(text))
+    return name
+
+
+def groups(*args):
+    """{group: [addresses]} as --json says."""
+    shown = json.loads(said("groups", "--json", *args))
+    return {g["group"]: [d["address"] for d in g["devices"]] for g in shown["groups"]}
+
+
+def expected(name):
+    with open(f"{topologies}/{name}.expected") as f:
+        words = [line.split() for line in f if line.strip() and not line.startswith("#")]
+    return {int(w[0]): w[1:] for w in words}
+
+
+def machine(name):
+    return f"{topologies}/{name}.json"
+
+
+board = {
+    "topology": [
+        {"address": "00:01.0", "acs": True, "below": [
+            {"address": "01:00.0", "class": "ethernet", "id": "8086:1533", "driver": "igb"}]},
+        {"address": "00:02.0", "acs": True, "below": [
+            {"address": "02:00.0"}, {"address": "02:00.1", "driver": "other"}]},
+    ],
+    "devices": [{"model": "edu", "address": "02:00.0"}],
+}
+
+
+def in_session(script, shell="bash"):
+    """What a shell's script in a session prints, both streams, line by line."""
+    path = shutil.which(shell)
+    if not path:
+        raise Skip(f"no {shell}")
+    done = subprocess.run([ringfence, "run", "--quiet", "--machine", write("board.json", board),
+                           "--", path, "-c", script], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, env=environment)
+    return done.stdout.splitlines()
+
+
+@test
+def topologies_have_their_groups():
+    names = sorted(n[:-5] for n in os.listdir(topologies) if n.endswith(".json"))
+    expect(len(names) >= 7, names)
+    for name in names:
+        same(groups("--machine", machine(name)), expected(name))
+
+
+@test
+def a_table_shows_groups_drivers_and_viability():
+    lines = said("groups", "--machine", machine("nic-no-acs")).splitlines()
+    same(lines[0].split(), ["GROUP", "VIABLE", "ADDRESS", "DRIVER", "DEVICE"])
+    same([line.split()[:4] for line in lines[1:3]],
+         [["0", "yes", "0000:00:01.0", "pcieport"], ["1", "no", "0000:01:00.0", "mlx5_core"]])
+    same(lines[3].split()[:2], ["0000:01:00.1", "mlx5_core"])
+    expect(all(re.search(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]$", line) for line in lines[1:]), lines)
+
+
+@test
+def json_says_what_each_device_is():
+    shown = json.loads(said("groups", "--json", "--machine", machine("sriov")))
+    device = shown["groups"][4]["devices"][0]
+    same({k: device[k] for k in ("address", "id", "driver", "parent", "class", "kind")},
+         {"address": "0000:01:10.0", "id": "8086:10ed", "driver": "vfio-pci",
+          "parent": "0000:00:03.0", "class": "020000", "kind": "PCIe endpoint"})
+    same([g["viable"] for g in shown["groups"]],
+         [True, True, False, False, True, True, True, False, True, True])
+
+
+@test
+def why_names_the_port_its_bits_and_who_has_which_driver():
+    text = " ".join(said("groups", "--machine", machine("server-switch"), "--why",
+                         "05:00.1").split())
+    for words in ("It is in group 5.", "0000:02:02.0", "RR CR", "What it would take to split it",
+                  "0000:05:00.0 is bound to ice: bind it to vfio-pci, or to nothing."):
+        expect(words in text, f"{words!r} is not in {text!r}")
+    text = " ".join(said("groups", "--machine", machine("server-switch"), "--why",
+                         "0000:03:00.0").split())
+    expect("is alone" in text and "Yes: no device of its group" in text, text)
+
+
+@test
+def why_explains_a_group_that_is_only_described():
+    text = " ".join(said("groups", "--device", "edu,group=7", "--why", "01:00.0").split())
+    expect("It is in group 7." in text and "description" in text, text)
+    text = said("groups", "--device", "edu,group=none", "--why", "01:00.0")
+    expect("can never be given away" in text, text)
+
+
+@test
+def drawings_hold_every_function():
+    for option, sign in (("--dot", "digraph"), ("--svg", "<svg")):
+        text = said("groups", option, "--machine", machine("desktop"))
+        expect(text.startswith(sign), text[:80])
+        for addresses in expected("desktop").values():
+            for address in addresses:
+                expect(address in text, f"{address} is not in {option}")
+    import xml.dom.minidom
+    document = xml.dom.minidom.parseString(said("groups", "--svg", "--machine",
+                                                machine("desktop")))
+    same(len(document.getElementsByTagName("g")), 12)
+
+
+@test
+def ten_thousand_devices_take_less_than_a_second():
+    roots = [{"address": f"{d:04x}:00:{b // 8:02x}.{b % 8}", "bus": b + 1, "acs": True, "below": [
+        {"address": f"{s:02x}.0"} for s in range(2)]} for d in range(14) for b in range(240)]
+    path = write("large.json", {"topology": roots})
+    # timed twice, as a busy machine is no slow program
+    import time
+    best = 60
+    for _ in range(3):
+        start = time.monotonic()
+        text = said("groups", "--machine", path)
+        best = min(best, time.monotonic() - start)
+    same(len(text.splitlines()), 14 * 240 * 3 + 1)
+    print(f"# 10,080 functions in {best:.2f} s")
+    expect(best < 5, f"{best:.1f} s")
+
+
+@test
+def bad_command_lines_are_one_line():
+    refused(["groups", "x"], "groups: what is 'x' for? See 'ringfence groups --help'")
+    refused(["groups", "--jsno"], "groups: unknown option '--jsno' (did you mean '--json'?)")
+    refused(["groups", "--json", "--svg"], "groups: choose one of --json, --dot and --svg")
+    refused(["groups", "--device", "edu", "--host"], "groups: --machine or --device, --session, "
+            "--sysfs and --host exclude each other")
+    refused(["groups", "--device", "edu", "--why", "09:00.0"],
+            "groups: --why 09:00.0: there is no such device")
+    refused(["groups", "--device", "edu", "--why", "x"],
+            "groups: --why x: expected an address like 0000:01:00.0")
+    refused(["groups", "--sysfs", "/nowhere"],
+            "/nowhere/bus/pci/devices: No such file or directory")
+    refused(["topology"], "topology: what to do? See 'ringfence topology --help'")
+    refused(["topology", "imprt"], "topology: cannot 'imprt' (did you mean 'import'?); see "
+            "'ringfence topology --help'")
+    refused(["topology", "import", "/nowhere"], "/nowhere: No such file or directory")
+
+
+def dump(config):
+    return "".join("%02x: %s\n" % (i, " ".join("%02x" % b for b in config[i:i + 16]))
+                   for i in range(0, len(config), 16))
+
+
+def config(vendor, device, bridge=0, size=256):
+    bytes_ = bytearray(4096)
+    bytes_[0:4] = vendor.to_bytes(2, "little") + device.to_bytes(2, "little")
+    bytes_[6] = 0x10
+    bytes_[0x34], bytes_[0x40], bytes_[0x42] = 0x40, 0x10, 0x42 if bridge else 2
+    bytes_[0xa:0xc] = b"\x04\x06" if bridge else b"\x00\x02"
+    if bridge:
+        bytes_[0xe], bytes_[0x19], bytes_[0x1a] = 1, bridge, bridge
+    if bridge and size == 4096:
+        bytes_[0x100:0x108] = b"\x0d\x00\x01\x00\x1d\x00\x1d\x00"
+    return bytes(bytes_[:size])
+
+
+saved = ("00:01.0 PCI bridge [0604]: Port [1b36:000c]\n\tKernel driver in use: pcieport\n" +
+         dump(config(0x1b36, 0xc, bridge=1, size=4096)) + "\n" +
+         "01:00.0 Ethernet controller [0200]: NIC [8086:1533]\n\tKernel driver in use: igb\n" +
+         dump(config(0x8086, 0x1533)) + "\n")
+
+
+@test
+def what_lspci_printed_becomes_a_machine():
+    text = said("topology", "import", write("saved.txt", saved))
+    same(text, said("topology", "import", "-", stdin=saved))
+    same(groups("--machine", write("imported.json", text)),
+         {0: ["0000:00:01.0"], 1: ["0000:01:00.0"]})
+    shown = json.loads(said("groups", "--json", "--machine", "imported.json"))
+    same(shown["groups"][1]["devices"][0]["driver"], "igb")
+
+
+@test
+def a_file_that_was_cut_is_refused():
+    refused(["topology", "import", write("cut.txt", saved[:-20])],
+            "cut.txt:277: 0000:01:00.0: cut short: line f0 has 10 of 16 bytes")
+    refused(["topology", "import", write("cut.txt", saved[:-53])],
+            "cut.txt:276: 0000:01:00.0: its configuration space is cut short after 240 bytes")
+
+
+@test
+def garbage_is_refused():
+    refused(["topology", "import", write("garbage.txt", "MZ\x90")],
+            "garbage.txt:1: not what lspci prints: \"MZ\x90\"")
+    refused(["topology", "import", write("empty.txt", "")],
+            "empty.txt: no device in it: expected the output of lspci -xxxx")
+
+
+def make_sysfs(size):
+    """A copy of a host's /sys with what the kernel thinks of it."""
+    root = os.path.join(scratch, f"sys{size}")
+    devices = os.path.join(root, "bus/pci/devices")
+    for address, bytes_, group in (("0000:00:01.0", config(0x1b36, 0xc, 1, size), 0),
+                                   ("0000:01:00.0", config(0x8086, 0x1533, 0, size), 1)):
+        os.makedirs(os.path.join(devices, address))
+        with open(os.path.join(devices, address, "config"), "wb") as f:
+            f.write(bytes_)
+        for name, value in (("vendor", bytes_[0:2]), ("device", bytes_[2:4])):
+            with open(os.path.join(devices, address, name), "w") as f:
+                f.write(f"0x{int.from_bytes(value, 'little'):04x}\n")
+        os.symlink(f"../../../../kernel/iommu_groups/{group}",
+                   os.path.join(devices, address, "iommu_group"))
+    return root
+
+
+@test
+def a_host_is_compared_with_its_kernel():
+    text = said("groups", "--sysfs", make_sysfs(4096))
+    expect("has the same groups" in text, text)
+
+
+@test
+def what_only_root_can_read_is_said():
+    root = make_sysfs(64)
+    text = said("groups", "--sysfs", root)
+    for words in ("first 64 bytes", "sudo lspci -xxxx", "groups otherwise",
+                  "0000:01:00.0  here in group 0, on this host in group 1"):
+        expect(words in text, f"{words!r} is not in {text}")
+    done = command("topology", "import", "--sysfs", root)
+    same(done.returncode, 0)
+    expect("first 64 bytes" in done.stderr and "root" in done.stderr, done.stderr)
+    json.loads(done.stdout)
+
+
+@test
+def this_host_can_be_looked_at():
+    if not os.path.isdir("/sys/bus/pci/devices") or not os.listdir("/sys/bus/pci/devices"):
+        raise Skip("no PCI devices here")
+    shown = {d for g in groups("--host").values() for d in g}
+    same(shown, set(os.listdir("/sys/bus/pci/devices")))
+
+
+@test
+def a_shell_unbinds_and_binds():
+    for shell in ("bash", "dash"):
+        same(in_session("""
+            d=0000:02:00.0; cd /sys/bus/pci/devices/$d
+            echo $d > driver/unbind; echo $?; test -e driver || echo gone; ls /dev/vfio
+            echo vfio-pci > driver_override; cat driver_override
+            echo $d > /sys/bus/pci/drivers_probe; echo $?; readlink driver; ls /dev/vfio
+            grep DRIVER uevent; ls -d vfio-dev/*
+            """, shell),
+            ["0", "gone", "devices", "vfio", "vfio-pci", "0",
+             "../../../../bus/pci/drivers/vfio-pci", "3", "devices", "vfio", "DRIVER=vfio-pci",
+             "vfio-dev/vfio0"])
+
+
+@test
+def errors_are_the_kernels():
+    lines = in_session("""
+        d=0000:02:00.0; drivers=/sys/bus/pci/drivers
+        echo $d > $drivers/igb/unbind                  # another driver's
+        echo 0000:09:00.0 > $drivers/vfio-pci/unbind   # no such device
+        echo $d > $drivers/vfio-pci/bind               # does not match, without override
+        echo vfio-pci > /sys/bus/pci/devices/$d/driver_override
+        echo $d > $drivers/vfio-pci/bind               # bound already
+        echo x > $drivers/vfio-pci/new_id
+        echo 8086 9999 > $drivers/vfio-pci/remove_id
+        echo 8086 9999 > $drivers/vfio-pci/new_id
+        echo 8086 9999 > $drivers/vfio-pci/new_id      # twice
+        echo maybe > /sys/bus/pci/rescan
+        echo vfio-pci > /sys/bus/pci/devices/0000:00:01.0/driver_override
+        echo 0000:00:01.0 > $drivers/pcieport/unbind
+        echo 0000:00:01.0 > $drivers/vfio-pci/bind     # a bridge
+        """)
+    same([line.split(": ")[-1] for line in lines],
+         ["No such device", "No such device", "No such device", "Device or resource busy",
+          "Invalid argument", "No such device", "File exists", "Invalid argument",
+          "Invalid argument"])
+
+
+@test
+def programs_of_every_kind_get_their_errno():
+    done = in_session("""
+        u=/sys/bus/pci/drivers/igb/unbind
+        /bin/echo 0000:09:00.0 > $u || echo echo
+        printf 0000:09:00.0 > $u || echo printf
+        printf 0000:09:00.0 | tee $u >/dev/null || echo tee
+        printf 0000:09:00.0 | dd of=$u 2>/dev/null || echo dd
+        printf 0000:09:00.0 | cat > $u || echo cat
+        python3 -c 'import os; os.write(os.open("'$u'", os.O_WRONLY), b"x")' || echo python
+        echo 0000:01:00.0 >> $u && echo appended
+        test -e /sys/bus/pci/devices/0000:01:00.0/driver || echo unbound
+        """)
+    words = [line for line in done if re.fullmatch("[a-z]+", line)]
+    same(words, ["echo", "printf", "tee", "dd", "cat", "python", "appended", "unbound"])
+
+
+@test
+def new_id_takes_devices_that_match():
+    same(in_session("""
+        echo 0000:01:00.0 > /sys/bus/pci/drivers/igb/unbind
+        echo 8086 1533 > /sys/bus/pci/drivers/vfio-pci/new_id
+        readlink /sys/bus/pci/devices/0000:01:00.0/driver
+        echo 8086 1533 > /sys/bus/pci/drivers/vfio-pci/remove_id; echo $?
+        """), ["../../../../bus/pci/drivers/vfio-pci", "0"])
+
+
+@test
+def removal_takes_what_is_below_and_rescan_brings_it_back():
+    same(in_session("""
+        echo 1 > /sys/bus/pci/devices/0000:00:02.0/remove
+        ls /sys/bus/pci/devices /sys/kernel/iommu_groups; ls /dev/vfio
+        echo 1 > /sys/bus/pci/rescan
+        ls /sys/bus/pci/devices | wc -l; ls /sys/kernel/iommu_groups/3/devices
+        readlink /sys/bus/pci/devices/0000:00:02.0/driver /sys/bus/pci/devices/0000:02:00.1/driver
+        ls -d /sys/bus/pci/devices/0000:02:00.0/driver 2>/dev/null
+        """), ["/sys/bus/pci/devices:", "0000:00:01.0", "0000:01:00.0", "",
+               "/sys/kernel/iommu_groups:", "0", "2", "devices", "vfio", "5", "0000:02:00.0",
+               "0000:02:00.1", "../../../bus/pci/drivers/pcieport",
+               "../../../../bus/pci/drivers/other"])
+
+
+viability = """
+import fcntl, os, struct
+def status():
+    fd = os.open("/dev/vfio/3", os.O_RDWR)
+    try:
+        return struct.unpack("II", fcntl.ioctl(fd, 0x3b67, struct.pack("II", 8, 0)))[1]
+    finally:
+        os.close(fd)
+def write(path, text):
+    with open(path, "w") as f: f.write(text)
+print(status())
+write("/sys/bus/pci/drivers/other/unbind", "0000:02:00.1")
+print(status())
+write("/sys/bus/pci/drivers/other/bind", "0000:02:00.1\\n")
+print(status())
+write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:02:00.0")
+try: status()
+except FileNotFoundError: print("no node")
+"""
+
+
+@test
+def a_groups_viability_follows():
+    write("viability.py", viability)
+    same(in_session(f"{sys.executable} {scratch}/viability.py"), ["0", "1", "0", "no node"])
+
+
+@test
+def a_session_shows_its_groups_as_they_are_now():
+    lines = in_session(f"""
+        echo 0000:02:00.1 > /sys/bus/pci/drivers/other/unbind
+        {ringfence} groups | awk '$1 == 3 {{ print $2, $3 }} /02:00.1/ {{ print $2 }}'
+        """)
+    same(lines, ["yes 0000:02:00.0", "-"])
+
+
+@test
+def devbind_works():
+    if not shutil.which("dpdk-devbind.py"):
+        raise Skip("no dpdk-devbind.py")
+    lines = in_session("""
+        dpdk-devbind.py --status-dev net 2>/dev/null | grep 0000
+        dpdk-devbind.py -b vfio-pci 0000:01:00.0 2>/dev/null; echo $?
+        dpdk-devbind.py --status-dev net 2>/dev/null | grep 0000; ls /dev/vfio
+        dpdk-devbind.py -b igb 0000:01:00.0 2>/dev/null
+        dpdk-devbind.py --status-dev net 2>/dev/null | grep 0000
+        """)
+    same([re.search(r"drv=(\S+)", line).group(1) for line in lines if "drv=" in line],
+         ["igb", "vfio-pci", "igb"])
+    same([line for line in lines if "drv=" not in line], ["0", "2", "3", "devices", "vfio"])
+
+
+print(f"1..{len(tests)}")
+for number, function in enumerate(tests, 1):
+    try:
+        function()
+        print(f"ok {number} - {function.__name__}", flush=True)
+    except Skip as why:
+        print(f"ok {number} - {function.__name__} # SKIP {why}", flush=True)
+    except Exception as error:
+        failed += 1
+        print(f"not ok {number} - {function.__name__}", flush=True)
+        for line in f"{type(error).__name__}: {error}".splitlines():
+            print(f"# {line}", flush=True)
+shutil.rmtree(scratch)
+sys.exit(bool(failed))
