@@ -36,11 +36,13 @@
 #include "table.h"
 
 #define PAGE	4096ul
-#define SLOTS	32u
+#define SLOT	(2ul << 20) /* a large leaf: one translation, and a DMA that takes its time */
+#define SLOTS	8u
 #define MAPPERS 2u
-#define ROUNDS	400u
-#define BASE	0x1000000ul /* of the slots; the page that is always there comes after them */
-#define ALWAYS	(BASE + SLOTS * PAGE)
+#define ROUNDS	150u
+#define BASE	0x2000000ul /* of the slots; the page that is always there comes after them */
+#define ALWAYS	(BASE + SLOTS * SLOT)
+#define MEMORY	(SLOTS * SLOT + PAGE)
 #define QUIET	0x5157494554ull
 #define LOUD	0x4c4f5544ull
 
@@ -53,7 +55,8 @@ static int fd;
 static const struct iommufd_link_ops *link_ops;
 static struct iommufd_device *bound;
 static uint32_t ioas[2];
-static _Atomic uint64_t *words; /* the first of each slot's page */
+static uint8_t *memory; /* the slots, and a page */
+static uint8_t *loud; /* what the device writes over a slot */
 static atomic_bool stop;
 static atomic_uint landed; /* DMA after unmap */
 static atomic_uint holes;
@@ -71,9 +74,20 @@ static void expect(int ret, int wanted)
 		atomic_fetch_add(&failures, 1);
 }
 
+static uint8_t *slot_at(unsigned slot)
+{
+	return memory + slot * SLOT;
+}
+
+static uint64_t slot_size(unsigned slot)
+{
+	return slot == SLOTS ? PAGE : SLOT;
+}
+
+/* The last of a slot: what a DMA reaches last. */
 static _Atomic uint64_t *word(unsigned slot)
 {
-	return words + slot * PAGE / sizeof(*words);
+	return (_Atomic uint64_t *)(slot_at(slot) + slot_size(slot)) - 1;
 }
 
 static int map(uint32_t space, unsigned slot)
@@ -83,9 +97,9 @@ static int map(uint32_t space, unsigned slot)
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
 			 IOMMU_IOAS_MAP_WRITEABLE,
 		.ioas_id = space,
-		.user_va = (uintptr_t)word(slot),
-		.length = PAGE,
-		.iova = BASE + slot * PAGE,
+		.user_va = (uintptr_t)slot_at(slot),
+		.length = slot_size(slot),
+		.iova = BASE + slot * SLOT,
 	};
 
 	return iommu(IOMMU_IOAS_MAP, &cmd);
@@ -99,9 +113,9 @@ static int copy(unsigned slot)
 			 IOMMU_IOAS_MAP_WRITEABLE,
 		.dst_ioas_id = ioas[1],
 		.src_ioas_id = ioas[0],
-		.length = PAGE,
-		.dst_iova = BASE + slot * PAGE,
-		.src_iova = BASE + slot * PAGE,
+		.length = SLOT,
+		.dst_iova = BASE + slot * SLOT,
+		.src_iova = BASE + slot * SLOT,
 	};
 
 	return iommu(IOMMU_IOAS_COPY, &cmd);
@@ -112,8 +126,8 @@ static int unmap(uint32_t space, unsigned slot)
 	struct iommu_ioas_unmap cmd = {
 		.size = sizeof(cmd),
 		.ioas_id = space,
-		.iova = BASE + slot * PAGE,
-		.length = PAGE,
+		.iova = BASE + slot * SLOT,
+		.length = SLOT,
 	};
 
 	return iommu(IOMMU_IOAS_UNMAP, &cmd);
@@ -151,7 +165,7 @@ static void *mapper(void *arg)
 		expect(unmap(ioas[round % 2], slot), 0);
 		expect(unmap(ioas[1 - round % 2], slot), 0);
 		atomic_store_explicit(word(slot), QUIET, memory_order_relaxed);
-		usleep(20);
+		usleep(300);
 		if (atomic_load_explicit(word(slot), memory_order_relaxed) != QUIET)
 			atomic_fetch_add(&landed, 1);
 	}
@@ -160,10 +174,8 @@ static void *mapper(void *arg)
 
 static void *busy_device(void *arg)
 {
-	uint64_t value = LOUD;
-
 	for (unsigned n = 0; !atomic_load_explicit(&stop, memory_order_relaxed); n++) {
-		rf_dma_write(dev, BASE + n * 7 % SLOTS * PAGE, &value, sizeof(value));
+		rf_dma_write(dev, BASE + n * 3 % SLOTS * SLOT, loud, SLOT);
 		atomic_fetch_add_explicit(&dmas, 1, memory_order_relaxed);
 	}
 	return NULL;
@@ -175,7 +187,8 @@ static void *watchful_device(void *arg)
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		value = 0;
-		if (rf_dma_read(dev, ALWAYS, &value, sizeof(value)) || value != LOUD)
+		if (rf_dma_read(dev, ALWAYS + PAGE - sizeof(value), &value, sizeof(value)) ||
+		    value != LOUD)
 			atomic_fetch_add(&holes, 1);
 		atomic_fetch_add_explicit(&dmas, 1, memory_order_relaxed);
 	}
@@ -245,9 +258,9 @@ static void *accessor(void *arg)
 				.size = sizeof(cmd),
 				.op = IOMMU_TEST_OP_ACCESS_PAGES,
 				.id = (uint32_t)access,
-				.access_pages = { .iova = BASE + slot * PAGE,
+				.access_pages = { .iova = BASE + slot * SLOT,
 						  .length = PAGE,
-						  .uptr = (uintptr_t)word(slot) },
+						  .uptr = (uintptr_t)slot_at(slot) },
 			};
 			/* it may not be mapped just now */
 			iommu(IOMMU_TEST_CMD, &cmd);
@@ -265,13 +278,14 @@ static int setup(void **state)
 	const struct pci_address at = { .bus = 1 };
 	struct file *file;
 	char *error;
-	void *p;
 
 	log_set_level(LOG_ERROR);
-	p = mmap(NULL, (SLOTS + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		 0);
-	assert_ptr_not_equal(p, MAP_FAILED);
-	words = p;
+	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	loud = malloc(SLOT);
+	assert_non_null(loud);
+	for (uint64_t *w = (uint64_t *)loud; w < (uint64_t *)(loud + SLOT); w++)
+		*w = LOUD;
 	table_init(&table, owner_new_self());
 	assert_int_equal(device_new(&model, &at, NULL, &dev, &error), 0);
 	dev->iommu = iommu_kind_find(NULL);
@@ -303,7 +317,8 @@ static int teardown(void **state)
 	group_free(group);
 	device_free(dev);
 	owner_free(table.caller.owner);
-	munmap((void *)words, (SLOTS + 1) * PAGE);
+	munmap(memory, MEMORY);
+	free(loud);
 	return 0;
 }
 
