@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Our wire format is the kernel's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "abi_tables.h"
+
+static const struct abi_entry *find(const char *name)
+{
+	for (const struct abi_entry *e = abi_ours; e->name; e++)
+		if (!strcmp(e->name, name))
+			return e;
+	return NULL;
+}
+
+static void every_name_means_what_the_system_says(void **state)
+{
+	if (!abi_system->name)
+		skip();
+	for (const struct abi_entry *theirs = abi_system; theirs->name; theirs++) {
+		const struct abi_entry *ours = find(theirs->name);
+
+		if (!ours)
+			fail_msg("we lack %s", theirs->name);
+		if (ours->value != theirs->value)
+			fail_msg("%s is %#llx, not %#llx", ours->name, ours->value, theirs->value);
+	}
+}
+
+/* From Linux 6.12, for systems whose headers do not say. */
+static void numbers_are_those_of_linux(void **state)
+{
+	static const struct abi_entry known[] = {
+		{ "IOMMU_DESTROY", 0x3b80 },	       { "IOMMU_IOAS_MAP", 0x3b85 },
+		{ "IOMMU_IOAS_MAP_FILE", 0x3b8f },     { "IOMMU_HWPT_ALLOC", 0x3b89 },
+		{ "IOMMU_FAULT_QUEUE_ALLOC", 0x3b8e }, { "sizeof iommu_ioas_map", 40 },
+		{ "sizeof iommu_hw_info", 40 },	       { "sizeof iommu_hwpt_pgfault", 40 },
+		{ "IOMMU_IOAS_MAP_READABLE", 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		const struct abi_entry *ours = find(known[i].name);
+
+		assert_non_null(ours);
+		assert_true(ours->value == known[i].value);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_name_means_what_the_system_says),
+		cmocka_unit_test(numbers_are_those_of_linux),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
