@@ -196,6 +196,24 @@ static void a_claimed_group_outlives_its_devices(void **state)
 	assert_null(groups);
 }
 
+/* There is no group of everything: what has no IOMMU above it is nobody's to give. */
+static void owning_every_group_gives_no_right_to_the_rest(void **state)
+{
+	struct rf_device *bare = member(1);
+
+	bare->iommu = NULL;
+	bare->group_wish = DEVICE_NO_GROUP;
+	assert_int_equal(group_set_add_device(set, "pci", bare), 0);
+	assert_int_equal(rf_group_claim(group, &manager, told), 0);
+	assert_null(group->next);
+	assert_null(rf_device_group(bare));
+	assert_string_equal(rf_device_no_group(bare), "no IOMMU above it");
+	assert_int_equal(rf_group_claim(rf_device_group(bare), &manager, &bare), -EPERM);
+	assert_int_equal(rf_group_attach(rf_device_group(bare), ioas), -EPERM);
+	assert_int_equal(rf_device_bind(bare, "nvme"), 0);
+	rf_group_release(group, told);
+}
+
 static void a_newcomer_is_attached(void **state)
 {
 	struct rf_device *dev;
@@ -339,6 +357,7 @@ int main(void)
 		CASE(drivers_that_leave_dma_alone_do_no_harm),
 		CASE(a_manager_is_told_and_may_bind),
 		CASE(a_claimed_group_outlives_its_devices),
+		CASE(owning_every_group_gives_no_right_to_the_rest),
 		CASE(a_newcomer_is_attached),
 		CASE(a_newcomer_that_cannot_be_attached_is_quarantined),
 		CASE(a_removed_device_reads_as_ones_and_reaches_nothing),
