@@ -146,7 +146,7 @@ static long compat_map(struct iommufd_ctx *ctx, struct file_caller *caller, unsi
 	struct vfio_iommu_type1_dma_map cmd;
 	struct user_map map = { .owner = caller->owner, .memfd = -1, .fixed = true };
 	struct iommufd_ioas *ioas;
-	uint64_t iova;
+	uint64_t iova = 0;
 	int ret;
 
 	if (owner_read(caller->owner, &cmd, arg, sizeof(cmd)))

@@ -232,7 +232,7 @@ int ioas_map_cmd(struct ucmd *u)
 		.iova = cmd->iova,
 	};
 	struct iommufd_ioas *ioas;
-	uint64_t iova;
+	uint64_t iova = cmd->iova;
 	int ret;
 
 	if (cmd->__reserved)
@@ -266,7 +266,7 @@ int ioas_map_file_cmd(struct ucmd *u)
 	};
 	struct iommufd_ioas *ioas;
 	struct file *file;
-	uint64_t iova;
+	uint64_t iova = cmd->iova;
 	int ret, err = -EBADF;
 
 	ret = map_check(cmd->flags, cmd->length, cmd->iova, 0);
