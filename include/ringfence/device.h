@@ -220,6 +220,19 @@ RF_API uint64_t rf_prop_uint(const struct rf_device *dev, const char *name);
 /** rf_prop_isset() - whether the property has a value (given, or a default) */
 RF_API bool rf_prop_isset(const struct rf_device *dev, const char *name);
 
+/**
+ * rf_device_scratch() - memory for what the device stores (the blocks of a disk)
+ *
+ * Zeroed at first, and sparse: what was never written, or given back with
+ * MADV_REMOVE, costs nothing. All processes of a session that have the device
+ * see the same bytes, for as long as the session is; without a session it is the
+ * device's alone. Gone with the device: not to be unmapped. Only in @init, once.
+ *
+ * Return: 0 with *@mem at @size bytes; -EINVAL (@size is 0), -EFBIG, -EBUSY (not
+ * the first call), -ENOMEM, -EMFILE, -ENFILE.
+ */
+RF_API int rf_device_scratch(struct rf_device *dev, uint64_t size, void **mem);
+
 /** rf_device_lock() - keep the device's callbacks out; not from a callback */
 RF_API void rf_device_lock(struct rf_device *dev);
 /** rf_device_unlock() - undo rf_device_lock() */

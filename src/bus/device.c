@@ -173,6 +173,7 @@ static void device_destroy(struct rf_device *dev)
 	bars_free(dev);
 	irq_free(dev);
 	alloc_free(dev->power_on);
+	scratch_free(dev);
 	free(dev->data);
 	props_free(dev->props);
 	free(dev->error);

@@ -64,6 +64,20 @@ struct bar_state {
 	uint64_t address; /* device_set_bar_address() */
 };
 
+/* rf_device_scratch(): its memory, and the file if it is ours (or -1). */
+struct scratch {
+	void *mem;
+	uint64_t size;
+	int fd;
+};
+
+#define SCRATCH_NAME "ringfence-scratch"
+
+/* Finds the memory file that a session has for a device: a descriptor, or a negative errno. */
+extern int (*scratch_find)(const struct rf_device *dev);
+/* The memory file behind a device, the caller's to look at, or -ENOENT. */
+int scratch_fd(const struct rf_device *dev);
+
 struct rf_bus;
 struct bus_notifier;
 struct pci_function;
@@ -103,6 +117,7 @@ struct rf_device {
 	void *data; /* the model's */
 	struct prop_values *props;
 	char *error; /* rf_device_error() */
+	struct scratch scratch;
 
 	uint8_t *power_on; /* config after a reset */
 	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */

@@ -107,4 +107,7 @@ void eventfds_free(struct rf_device *dev);
 void device_complain(struct rf_device *dev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* scratch.c */
+void scratch_free(struct rf_device *dev);
+
 #endif

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hidden.h"
 #include "base/sys.h"
+#include "bus/device.h"
 #include "machine/description.h"
 #include "machine/fail.h"
 #include "machine/layout.h"
@@ -38,6 +41,21 @@ static bool marker_fits(int fd)
 	ssize_t len = sys_read(fd, text, sizeof(text));
 
 	return len == sizeof(MARKER_TEXT) - 1 && !memcmp(text, MARKER_TEXT, (size_t)len);
+}
+
+/*
+ * What a device stores lies in memory of this process, which keeps it until it
+ * ends: for `ringfence run`, as long as the session is.
+ */
+static void scratch_layout(struct layout *layout, const struct rf_device *dev)
+{
+	int fd = dev->model ? scratch_fd(dev) : -ENOENT;
+
+	if (fd < 0)
+		return;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, hidden_floor());
+	if (fd >= 0)
+		layout_link(layout, dev->name, "/proc/%d/fd/%d", getpid(), fd);
 }
 
 static int session_fill(const struct rf_machine *machine, int fd, char **error)
@@ -58,6 +76,9 @@ static int session_fill(const struct rf_machine *machine, int fd, char **error)
 			snprintf(name, sizeof(name), "group-%u", group->id);
 			layout_bytes(&layout, 0600, name, "", 0);
 		}
+		layout_enter(&layout, "media");
+		for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+			scratch_layout(&layout, dev);
 		layout_enter(&layout, "stats");
 		layout_enter(&layout, ".");
 		layout_file(&layout, 0600, "machine.json", "%s\n", json);
@@ -229,6 +250,29 @@ static int session_check(const char *dir, char **error)
 	return 0;
 }
 
+static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
+static const char *scratch_session; /* with the lock */
+
+/* The command may have ended, and its number be another process's: only a memory file of that name will do. */
+static int scratch_open(const struct rf_device *dev)
+{
+	static const char want[] = "/memfd:" SCRATCH_NAME;
+	char path[PATH_MAX], link[PATH_MAX], is[sizeof(want)];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/media/%s", scratch_session, dev->name);
+	len = sys_readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return (int)len;
+	link[len] = 0;
+	len = sys_readlink(link, is, sizeof(want) - 1);
+	if (len < 0)
+		return (int)len;
+	if ((size_t)len != sizeof(want) - 1 || memcmp(is, want, sizeof(want) - 1) != 0)
+		return -ENOENT;
+	return sys_open(link, O_RDWR | O_CLOEXEC, 0);
+}
+
 static char *read_all(int fd, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -274,7 +318,12 @@ int session_machine(const char *dir, struct rf_machine **out, char **error)
 		free(text);
 		return -ENOMEM;
 	}
+	pthread_mutex_lock(&scratch_lock);
+	scratch_session = dir;
+	scratch_find = scratch_open;
 	ret = rf_machine_new(text, name, out, error);
+	scratch_find = NULL;
+	pthread_mutex_unlock(&scratch_lock);
 	free(name);
 	free(text);
 	return ret;

@@ -9,6 +9,7 @@
  *	lock/group-N	flock'ed exclusively while group N is open
  *	stats/PID.N	one struct stats a process
  *	alive		locked by the command while it runs: see session_owner.c
+ *	media/BDF	what a device stores: a link to the command's memory file
  *	huge-pages	there when programs get ordinary pages for huge ones
  */
 #ifndef RF_MACHINE_SESSION_H

@@ -3,8 +3,8 @@
  * Media: the bytes of all namespaces, in one mapping. Device DMA copies
  * straight between it and the driver's memory.
  *
- * Memory media are private anonymous pages, reserved but not committed, so a
- * terabyte costs what is written to it. File media are a shared mapping of
+ * Memory media are the device's scratch memory, which all programs of a session
+ * share; reserved but not committed, so a terabyte costs what is written to it. File media are a shared mapping of
  * the file, and nothing else: no descriptor is kept, for a program may close
  * any number it likes. A store that the file system cannot take (truncated
  * under us, disk full) faults. The engine's DMA copies turn that into an
@@ -58,15 +58,15 @@ static int media_map(struct nvme_media *media, int fd, int flags)
 
 static int media_open_memory(struct nvme_media *media, struct rf_device *dev)
 {
-	int ret = media_map(media, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	void *mem;
+	int ret = rf_device_scratch(dev, media->size, &mem);
 
 	if (ret) {
 		rf_device_error(dev, "size %llu: %s", (unsigned long long)media->size,
 				strerror(-ret));
 		return ret;
 	}
-	/* A first write would else cost a page fault every 4 KiB; where refused, it does. */
-	media_call(SYS_madvise, media->base, media->size, MADV_HUGEPAGE);
+	media->base = mem;
 	return 0;
 }
 
@@ -181,7 +181,8 @@ int nvme_media_open(struct nvme_media *media, struct rf_device *dev, uint64_t un
 
 void nvme_media_close(struct nvme_media *media)
 {
-	media_call(SYS_munmap, media->base, media->size);
+	if (media->file)
+		media_call(SYS_munmap, media->base, media->size);
 	media->base = NULL;
 }
 
@@ -269,8 +270,7 @@ int nvme_media_zero(const struct nvme_media *media, uint64_t off, uint64_t len)
 	ret = nvme_media_check(media, off + len - 1, 1, false);
 	if (ret)
 		return ret;
-	if (media_call(SYS_madvise, media->base + first, end - first,
-		       media->file ? MADV_REMOVE : MADV_DONTNEED))
+	if (media_call(SYS_madvise, media->base + first, end - first, MADV_REMOVE))
 		return media_fill(media, off, len);
 	ret = media_fill(media, off, first - off);
 	return ret ? ret : media_fill(media, end, off + len - end);

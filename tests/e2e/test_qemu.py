@@ -134,6 +134,15 @@ def qemu_img_bench_depth_1():
     check("Run completed" in done.stdout, done)
 
 
+def memory_media_are_the_session_s():
+    done = run(["nvme,size=64M"],
+               ["sh", "-c", f"qemu-io -f raw -c 'write -P 0x5a 1M 4M' {NVME} && "
+                f"qemu-io -f raw -c 'read -P 0x5a 1M 4M' -c 'read -P 0 8M 1M' "
+                f"-c 'discard 1M 2M' {NVME} && "
+                f"qemu-io -f raw -c 'read -P 0x5a 3M 2M' {NVME}"])
+    check(done.returncode == 0 and "failed" not in done.stdout, done)
+
+
 def file_media_survive_between_runs():
     disk = path("disk.img")
     done = run([f"nvme,file={disk},size=64M"], ["qemu-io", "-f", "raw", NVME,
@@ -200,6 +209,7 @@ tests = [
     qemu_img_convert_in_one_session,
     qemu_img_bench_depth_64,
     qemu_img_bench_depth_1,
+    memory_media_are_the_session_s,
     file_media_survive_between_runs,
     two_devices_at_once,
     two_programs_one_device_is_busy,

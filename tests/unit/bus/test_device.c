@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "fixture.h"
@@ -150,6 +151,44 @@ static void the_lock_keeps_others_out_and_lets_its_holder_in(void **state)
 	device_free(dev);
 }
 
+static int session_file = -1;
+
+static int find_session_file(const struct rf_device *dev)
+{
+	return session_file < 0 ? -ENOENT : dup(session_file);
+}
+
+static void scratch_memory_is_shared_where_a_session_has_it(void **state)
+{
+	struct rf_device *one, *two;
+	unsigned before = descriptors();
+	char *error;
+	void *a, *b;
+
+	assert_int_equal(device_new(&model, &at, NULL, &one, &error), 0);
+	assert_int_equal(device_new(&model, &at, NULL, &two, &error), 0);
+	assert_int_equal(scratch_fd(one), -ENOENT);
+	assert_int_equal(rf_device_scratch(one, 0, &a), -EINVAL);
+	assert_int_equal(rf_device_scratch(one, UINT64_MAX, &a), -EFBIG);
+	assert_int_equal(rf_device_scratch(one, 1ull << 40, &a), 0);
+	assert_int_equal(rf_device_scratch(one, 4096, &b), -EBUSY);
+	assert_int_equal(((char *)a)[(1ull << 40) - 1], 0);
+	((char *)a)[5] = 'x';
+	session_file = scratch_fd(one);
+	assert_true(session_file >= 0);
+	scratch_find = find_session_file;
+	assert_int_equal(rf_device_scratch(two, 1ull << 40, &b), 0);
+	scratch_find = NULL;
+	assert_ptr_not_equal(a, b);
+	assert_int_equal(((char *)b)[5], 'x');
+	assert_int_equal(scratch_fd(two), -ENOENT);
+	device_free(one);
+	assert_int_equal(((char *)b)[5], 'x');
+	device_free(two);
+	assert_int_equal(descriptors(), before);
+	session_file = -1;
+}
+
 #define CASE(test) cmocka_unit_test_setup(test, setup)
 
 int main(void)
@@ -159,6 +198,7 @@ int main(void)
 		CASE(a_failed_init_is_not_undone),
 		CASE(every_allocation_may_fail),
 		CASE(the_lock_keeps_others_out_and_lets_its_holder_in),
+		CASE(scratch_memory_is_shared_where_a_session_has_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,8 @@ void fake_free(struct rf_device *dev)
 	if (dev->model)
 		dev->model->fini(dev);
 	munmap(dev->memory, FAKE_MEMORY);
+	if (dev->scratch)
+		munmap(dev->scratch, dev->scratch_size);
 	free(dev->bar);
 	free(dev->data);
 	free(dev);
@@ -169,6 +171,18 @@ void *rf_device_data(const struct rf_device *dev)
 const char *rf_device_name(const struct rf_device *dev)
 {
 	return "0000:01:00.0";
+}
+
+int rf_device_scratch(struct rf_device *dev, uint64_t size, void **mem)
+{
+	fake_check(size && !dev->scratch, "scratch memory is asked for once");
+	*mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
+	if (*mem == MAP_FAILED)
+		return -errno;
+	dev->scratch = *mem;
+	dev->scratch_size = size;
+	return 0;
 }
 
 void *rf_bar_mem(const struct rf_device *dev, unsigned bar)

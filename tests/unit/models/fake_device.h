@@ -20,6 +20,8 @@
 #define FAKE_PROPS   16u
 
 struct rf_device {
+	void *scratch; /* rf_device_scratch() */
+	uint64_t scratch_size;
 	const struct rf_pci_model *model;
 	void *data;
 	uint8_t *bar;
