@@ -125,7 +125,7 @@ static int add_to_bus(struct rf_machine *machine, struct rf_device *dev)
 	return dev->bus ? 0 : group_set_add_device(machine->set, "pci", dev);
 }
 
-/* A function that is not modelled is a plain device: in a group, with a driver, but not to be opened. */
+/* A function without a model is a plain device: in a group, with a driver, not to be opened. */
 static int make_plain(struct rf_machine *machine, struct pci_function *fn)
 {
 	struct rf_device *dev;

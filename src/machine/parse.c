@@ -20,18 +20,9 @@
 #define DEVICES_MAX 4096u
 
 static const char *const machine_keys[] = {
-	"iommu",
-	"interrupt-remapping",
-	"unsafe-interrupts",
-	"hide-mmap",
-	"memlock",
-	"dma-entry-limit",
-	"devices",
-	"emulate-huge-pages",
-	"topology",
-	"enable-acs",
-	"iommufd-selftest",
-	NULL,
+	"iommu",    "interrupt-remapping", "unsafe-interrupts", "hide-mmap",
+	"memlock",  "dma-entry-limit",	   "devices",		"emulate-huge-pages",
+	"topology", "enable-acs",	   "iommufd-selftest",	NULL,
 };
 static const char *const device_keys[] = { "model", "address",	"group",      "driver",
 					   "bars",  "irq-line", "properties", NULL };

@@ -6,8 +6,8 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "machine/topology.h"
 #include "fixture.h"
+#include "machine/topology.h"
 
 static char *read_text(const char *path)
 {
@@ -220,7 +220,8 @@ static void bad_topologies_name_line_and_address(void **state)
 		  "is no bridge" },
 		/* a bridge that leads to its own bus, or up: a circle */
 		{ "[ {\"address\": \"01:00.0\", \"bus\": 1} ]",
-		  "machine.json:1: 0000:01:00.0: this bridge leads in a circle: bus 01 is not below "
+		  "machine.json:1: 0000:01:00.0: this bridge leads in a circle: bus 01 is not "
+		  "below "
 		  "bus 01, on which it is" },
 		/* two that lead to one bus */
 		{ "[ {\"bus\": 5},\n {\"bus\": 5} ]",
@@ -228,16 +229,18 @@ static void bad_topologies_name_line_and_address(void **state)
 		  "0000:00:00.0" },
 		/* a function where no bridge leads */
 		{ "[ {\"bus\": [1, 3]},\n {\"address\": \"02:00.0\"} ]",
-		  "machine.json:2: 0000:02:00.0: no bridge leads to bus 02, though it is one of those "
+		  "machine.json:2: 0000:02:00.0: no bridge leads to bus 02, though it is one of "
+		  "those "
 		  "below 0000:00:00.0" },
 		{ "[ {\"bus\": [3, 1]} ]",
 		  "machine.json:1: 0000:00:00.0: this bridge leads nowhere: its last bus, 01, is "
 		  "before its first, 03" },
-		{ "[ {\"config\": []} ]",
-		  "machine.json:1: 0000:00:00.0: \"config\": expected an array of lines like \"00: 86 "
-		  "80 ...\"" },
+		{ "[ {\"config\": []} ]", "machine.json:1: 0000:00:00.0: \"config\": expected an "
+					  "array of lines like \"00: 86 "
+					  "80 ...\"" },
 		{ "[ {\"config\": [\"00: 86 80 57\"]} ]",
-		  "machine.json:1: 0000:00:00.0: \"config\": line 1: expected an offset and sixteen "
+		  "machine.json:1: 0000:00:00.0: \"config\": line 1: expected an offset and "
+		  "sixteen "
 		  "bytes, found \"00: 86 80 57\"" },
 		{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 00 00\"],"
 		  " \"config-size\": 100} ]",
@@ -246,9 +249,11 @@ static void bad_topologies_name_line_and_address(void **state)
 		{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 07 00\"]} ]",
 		  "machine.json:1: 0000:00:00.0: \"config\": header type 07 is unknown" },
 		{ "[ {\"sr-iov\": {\"vfs\": 2, \"offset\": 0}} ]",
-		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"offset\" 0 would put a VF on its PF" },
+		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"offset\" 0 would put a VF on its "
+		  "PF" },
 		{ "[ {\"sr-iov\": {\"vfs\": 2, \"stride\": 0}} ]",
-		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"stride\" 0 would put VFs on each other" },
+		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"stride\" 0 would put VFs on each "
+		  "other" },
 		{ "[ {\"address\": \"00:01.0\"}, {\"address\": \"00:00.0\", \"sr-iov\": 1} ]",
 		  "machine.json:1: 0000:00:00.0: \"sr-iov\": the address of VF 0, 0000:00:01.0, is "
 		  "taken" },
@@ -269,7 +274,8 @@ static void devices_take_their_place(void **state)
 {
 	struct rf_machine *machine = machine_of(
 		"{\"topology\": [ {\"below\": [ {\"driver\": \"igb\"} ]},"
-		" {\"address\": \"00:01.0\", \"bus\": 2, \"acs\": true}, {\"address\": \"00:02.0\", "
+		" {\"address\": \"00:01.0\", \"bus\": 2, \"acs\": true}, {\"address\": "
+		"\"00:02.0\", "
 		"\"bus\": 3} ],\n"
 		" \"devices\": [ {\"model\": \"edu\", \"address\": \"01:00.0\"}, {\"model\": "
 		"\"edu\"} ]}");

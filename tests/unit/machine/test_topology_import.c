@@ -3,20 +3,20 @@
  * Importing what lspci printed: read, refused, and written as a machine file that
  * has the same topology.
  */
-#include "machine/import.h"
 #include "fixture.h"
+#include "machine/import.h"
 
-#define ZERO   " 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
-#define BRIDGE                                                        \
-	"00:01.0 PCI bridge [0604]: Some [8086:1901] (rev 07)\n"      \
-	"\tKernel driver in use: pcieport\n"                          \
-	"\tCapabilities: [88] Subsystem: Intel\n"                     \
-	"00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 81 00\n"       \
-	"10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n"       \
+#define ZERO " 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
+#define BRIDGE                                                   \
+	"00:01.0 PCI bridge [0604]: Some [8086:1901] (rev 07)\n" \
+	"\tKernel driver in use: pcieport\n"                     \
+	"\tCapabilities: [88] Subsystem: Intel\n"                \
+	"00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 81 00\n"  \
+	"10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n"  \
 	"20:" ZERO "30:" ZERO "\n"
-#define ENDPOINT                                                \
+#define ENDPOINT                                                 \
 	"01:00.0 Ethernet controller [0200]: Some [8086:1533]\n" \
-	"00: 86 80 33 15 07 04 00 00 03 00 00 02 10 00 00 00\n" \
+	"00: 86 80 33 15 07 04 00 00 03 00 00 02 10 00 00 00\n"  \
 	"10:" ZERO "20:" ZERO "30:" ZERO
 
 static void import_is_refused(const char *text, const char *line)
@@ -70,7 +70,8 @@ static void what_is_not_whole_is_refused(void **state)
 		{ "00:00.0 Host bridge\n00: 86 80 5",
 		  "saved.txt:2: 0000:00:00.0: cut short: line 0 has 2 of 16 bytes" },
 		{ "00:00.0 Host bridge\n00:" ZERO "10:" ZERO "20:" ZERO,
-		  "saved.txt:4: 0000:00:00.0: its configuration space is cut short after 48 bytes" },
+		  "saved.txt:4: 0000:00:00.0: its configuration space is cut short after 48 "
+		  "bytes" },
 		{ "00:00.0 Host bridge\n00:" ZERO "20:" ZERO,
 		  "saved.txt:3: 0000:00:00.0: offset 20 where 10 was expected" },
 		{ "00:00.0 A\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO "00:00.0 B\n",
@@ -82,8 +83,8 @@ static void what_is_not_whole_is_refused(void **state)
 		  "saved.txt:5: 0000:00:00.0: its configuration space reads as ones: it does not "
 		  "answer" },
 		{ BRIDGE "02:00.0 X\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO
-		  "00:02.0 PCI bridge\n00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 01 00\n"
-		  "10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n20:" ZERO "30:" ZERO,
+			 "00:02.0 PCI bridge\n00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 01 00\n"
+			 "10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n20:" ZERO "30:" ZERO,
 		  "saved.txt:14: 0000:00:02.0: this bridge leads to bus 01, but so does "
 		  "0000:00:01.0" },
 	};

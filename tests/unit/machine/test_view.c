@@ -283,7 +283,8 @@ static void a_device_without_vfio_has_no_group_node(void **state)
 	assert_true(is_there("sys/bus/pci/devices/0000:02:00.0/iommu_group"));
 	assert_false(is_there("sys/bus/pci/devices/0000:03:00.0/iommu_group"));
 	assert_false(is_there("sys/bus/pci/devices/0000:03:00.0/iommu"));
-	lists("sys/bus/pci/drivers/e1000e", "0000:02:00.0@ bind module@ new_id remove_id uevent unbind");
+	lists("sys/bus/pci/drivers/e1000e",
+	      "0000:02:00.0@ bind module@ new_id remove_id uevent unbind");
 	assert_null(strstr(contents("sys/bus/pci/devices/0000:01:00.0/uevent", NULL), "DRIVER"));
 	leads("sys/bus/pci/devices/0000:02:00.0", "../../../devices/pci0000:02/0000:02:00.0");
 }
