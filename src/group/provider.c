@@ -69,6 +69,13 @@ static int provider_settle(const struct rf_provider *provider, struct rf_device 
 	return BUS_CLAIMED;
 }
 
+static void provider_let_go(struct rf_provider *provider, struct rf_device *dev)
+{
+	if (provider->ops.removed)
+		provider->ops.removed(provider, dev);
+	group_remove_device(dev);
+}
+
 static int provider_notify(struct bus_notifier *notifier, enum bus_event event,
 			   struct rf_device *dev)
 {
@@ -81,9 +88,7 @@ static int provider_notify(struct bus_notifier *notifier, enum bus_event event,
 		ret = provider->ops.added(provider, dev);
 		ret = provider_settle(provider, dev, ret);
 	} else {
-		if (provider->ops.removed)
-			provider->ops.removed(provider, dev);
-		group_remove_device(dev);
+		provider_let_go(provider, dev);
 	}
 	provider_end_call(provider);
 	return ret;
@@ -150,7 +155,7 @@ static void provider_take_back(struct rf_provider *provider, unsigned nr_buses)
 
 		for (struct rf_device *dev = pb->bus->first; dev; dev = dev->bus_next)
 			if (dev->claimed_by == &pb->notifier) {
-				provider_notify(&pb->notifier, BUS_DEVICE_REMOVED, dev);
+				provider_let_go(provider, dev);
 				dev->claimed_by = NULL;
 			}
 		bus_notifier_unregister(pb->bus, &pb->notifier);

@@ -25,6 +25,7 @@ int rf_bus_add_device(struct rf_machine *machine, const char *bus, const char *n
 	if (ret)
 		return ret;
 	added->machine = machine;
+	added->iommu = parent ? parent->iommu : machine->iommu; /* if a provider says so */
 	added->of_set = true;
 	added->parent = parent;
 	ret = group_set_add_device(machine->set, bus, added);
