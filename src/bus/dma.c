@@ -108,11 +108,18 @@ static int dma_try(struct dma *dma)
 		dma->why = dma->dev->quarantined ?
 				   "its group's address space could not be attached" :
 				   "no address space is attached";
+	if (!likely(!ret) && domain &&
+	    !atomic_load_explicit(&dma->dev->owner, memory_order_relaxed))
+		dma_note_owner(dma->dev, domain_some_owner(domain));
 	gate_leave(gate, token);
 	return ret;
 }
 
-/* The same, again for as long as the pages it needs were on the move. */
+/*
+ * The same, again for as long as the pages it needs were on the move. A device's
+ * first DMA does not know yet whose moves to look for: if it fails, the second try
+ * does.
+ */
 static int dma_try_moving(struct dma *dma)
 {
 	struct rf_owner *owner;
@@ -123,7 +130,9 @@ static int dma_try_moving(struct dma *dma)
 		owner = atomic_load_explicit(&dma->dev->owner, memory_order_relaxed);
 		seq = owner ? pin_move_seq(owner) : 0;
 		ret = dma_try(dma);
-	} while (ret == -EFAULT && owner && pin_moved_since(owner, seq));
+	} while (ret == -EFAULT &&
+		 (owner ? pin_moved_since(owner, seq) :
+			  atomic_load_explicit(&dma->dev->owner, memory_order_relaxed) != NULL));
 	return ret;
 }
 

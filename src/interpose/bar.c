@@ -239,6 +239,8 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	view.bar = m.bar;
 	view.offset = m.offset;
 	view.file = of->file;
+	if (m.dev)
+		doorbell_prepare(m.dev);
 	engine_lock(&views_lock);
 	p = view_map(&view, addr, len, flags, &old);
 	engine_unlock(&views_lock);

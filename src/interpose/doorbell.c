@@ -4,7 +4,9 @@
  * where that pays (doorbell_policy.c), the page is plain memory for a while and
  * a thread of ours lets the model look at it.
  *
- * One poller a device, made when first wanted, asleep on a futex when there is
+ * One poller a device, made with its first mapping; its thread when first wanted
+ * (a trap is where the program stores, never inside malloc() or pthread_create(),
+ * so these may be called there), asleep on a futex when there is
  * nothing to poll. The thread in the signal handler only asks for polling; the
  * poller itself opens and closes the pages, so no handler waits for a lock of
  * the mappings. No doorbell is lost: a store made before the page was closed is
@@ -242,9 +244,15 @@ static void poller_want(struct poller *p)
 	syscall(SYS_futex, &p->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+void doorbell_prepare(struct rf_device *dev)
+{
+	if (dev->model->poll)
+		poller_get(dev);
+}
+
 void doorbell_rung(struct rf_device *dev)
 {
-	struct poller *p = poller_get(dev);
+	struct poller *p = poller_find(dev);
 	bool poll;
 
 	if (!p || p->policy.choice == DOORBELL_NEVER || !dev->model->poll ||

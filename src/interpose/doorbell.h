@@ -12,6 +12,9 @@ struct rf_device;
 /* Whether the device's doorbell pages are plain memory just now. */
 bool doorbell_is_open(const struct rf_device *dev);
 
+/* A mapping of the device is about to be made: get ready what a trap should not have to. */
+void doorbell_prepare(struct rf_device *dev);
+
 /* A store to a doorbell trapped and was served. In the signal handler. */
 void doorbell_rung(struct rf_device *dev);
 

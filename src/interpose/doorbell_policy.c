@@ -9,7 +9,8 @@
  *	INLINE	many traps in a short time: note the rate of work, open the
  *		pages, and go to TRIAL
  *	TRIAL	after one window: clearly better: POLLED; else back, and not
- *		again before a time that doubles with every failure
+ *		again before a time that doubles with every failure, unless the
+ *		rate inline shows that the load is another one
  *	POLLED	every window: no better than inline was: back. No doorbell for
  *		a while: back too. After a stretch, back for one burst, as the rate
  *		to compare with grows old
@@ -18,6 +19,8 @@
 
 /* A trial must win by this much. */
 #define MARGIN 1.2
+/* As much faster or slower, it is another load. */
+#define CHANGE 1.5
 
 static double rate(const struct doorbell_policy *p, uint64_t now, uint64_t work)
 {
@@ -44,6 +47,12 @@ static void poll_begin(struct doorbell_policy *p)
 	p->since = 0;
 }
 
+/* Another load than the one that polling was no good for. */
+static bool load_changed(const struct doorbell_policy *p)
+{
+	return p->inline_rate > p->failed_rate * CHANGE || p->inline_rate * CHANGE < p->failed_rate;
+}
+
 bool doorbell_policy_rung(struct doorbell_policy *p, uint64_t now, uint64_t work)
 {
 	if (p->mode != DOORBELL_INLINE || p->choice == DOORBELL_NEVER)
@@ -61,8 +70,11 @@ bool doorbell_policy_rung(struct doorbell_policy *p, uint64_t now, uint64_t work
 		return false;
 	p->inline_rate = rate(p, now, work);
 	p->traps = 0;
-	if (now < p->retry_at)
-		return false;
+	if (now < p->retry_at) {
+		if (!load_changed(p))
+			return false;
+		p->backoff = 0;
+	}
 	poll_begin(p);
 	return true;
 }
@@ -72,6 +84,7 @@ static bool give_up(struct doorbell_policy *p, uint64_t now)
 {
 	if (!p->backoff)
 		p->backoff = DOORBELL_BACKOFF;
+	p->failed_rate = p->inline_rate;
 	p->retry_at = now + p->backoff;
 	p->backoff = p->backoff * 2 < DOORBELL_BACKOFF_MAX ? p->backoff * 2 : DOORBELL_BACKOFF_MAX;
 	doorbell_policy_stopped(p);

@@ -38,6 +38,7 @@ enum doorbell_mode {
  * @inline_rate: work per ns, when stores last trapped
  * @retry_at: no trial before
  * @backoff: how long after the next failed trial
+ * @failed_rate: work per ns inline, when a trial last failed
  * @polled_since: when polling began
  * @found_at: when a doorbell was last found
  */
@@ -50,6 +51,7 @@ struct doorbell_policy {
 	double inline_rate;
 	uint64_t retry_at;
 	uint64_t backoff;
+	double failed_rate;
 	uint64_t polled_since;
 	uint64_t found_at;
 };

@@ -179,7 +179,8 @@ static uint64_t domain_leaf(struct domain *domain, const struct segment *seg)
 	if (owner == DOMAIN_OWNERS)
 		return 0;
 	if (owner == domain->nr_owners)
-		domain->owners[domain->nr_owners++] = seg->owner;
+		__atomic_store_n(&domain->owners[domain->nr_owners++], seg->owner,
+				 __ATOMIC_RELEASE);
 	return distance | (uint64_t)owner << SLOT_OWNER_SHIFT |
 	       (uint64_t)seg->prot << SLOT_PROT_SHIFT | SLOT_LEAF;
 }
@@ -541,4 +542,9 @@ void domain_del_gate(struct domain *domain, struct gate *gate)
 		}
 	}
 	pthread_mutex_unlock(&domain->gates_lock);
+}
+
+struct rf_owner *domain_some_owner(const struct domain *domain)
+{
+	return __atomic_load_n(&domain->owners[0], __ATOMIC_ACQUIRE);
 }

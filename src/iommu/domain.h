@@ -99,6 +99,9 @@ bool domain_has_dirty_tracking(const struct domain *domain);
  */
 void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last);
 
+/* Somebody whose memory has been in the domain, or NULL. Without the lock that changes need. */
+struct rf_owner *domain_some_owner(const struct domain *domain);
+
 /* Whether a device's write must be marked: one load, for every DMA. */
 static inline bool domain_tracks_dirty(const struct domain *domain)
 {

@@ -86,7 +86,7 @@ static void failed_trials_wait_twice_as_long_each_time(void **state)
 		ended = now;
 		assert_int_equal(policy.retry_at - ended, wait);
 		while (now + 400000 < policy.retry_at)
-			assert_false(ring(64, 5000, 4096));
+			assert_false(ring(64, 5000, 5 * 4096));
 		now = policy.retry_at;
 		wait = 2 * wait < DOORBELL_BACKOFF_MAX ? 2 * wait : DOORBELL_BACKOFF_MAX;
 	}
@@ -101,6 +101,23 @@ static void a_good_trial_forgives_the_bad_ones(void **state)
 	start_trial(5 * 4096);
 	assert_false(poll(3 * DOORBELL_WINDOW, 9000));
 	assert_int_equal(policy.backoff, DOORBELL_BACKOFF);
+}
+
+static void another_load_is_tried_at_once(void **state)
+{
+	for (unsigned i = 0; i < 12; i++) {
+		start_trial(5 * 4096);
+		assert_true(poll(3 * DOORBELL_WINDOW, 100));
+		now = policy.retry_at;
+	}
+	now -= DOORBELL_BACKOFF_MAX / 2;
+	assert_false(ring(64, 5000, 6 * 4096)); /* about the same */
+	assert_true(ring(64, 5000, 8 * 4096));
+	assert_true(poll(3 * DOORBELL_WINDOW, 100));
+	assert_int_equal(policy.retry_at - now, DOORBELL_BACKOFF);
+	now += DOORBELL_BACKOFF / 4;
+	assert_false(ring(64, 5000, 8 * 4096));
+	assert_true(ring(64, 5000, 4 * 4096));
 }
 
 static void polling_that_gets_worse_ends(void **state)
@@ -160,6 +177,7 @@ int main(void)
 		TEST(a_trial_must_win_clearly),
 		TEST(failed_trials_wait_twice_as_long_each_time),
 		TEST(a_good_trial_forgives_the_bad_ones),
+		TEST(another_load_is_tried_at_once),
 		TEST(polling_that_gets_worse_ends),
 		TEST(idle_polling_ends_and_may_start_again_at_once),
 		TEST(long_polling_is_questioned),
