@@ -258,14 +258,15 @@ void device_free(struct rf_device *dev)
 }
 
 /*
- * DMA in flight ends before this returns: the domain is let go of through the
- * gate. Plain memory behind BARs reads as ones from now on, too.
+ * DMA looks at @gone inside the gate, so none is in flight when this returns. The
+ * domain stays until the group takes it away: whose it is is the group's to lock.
+ * Plain memory behind BARs reads as ones from now on, too.
  */
 bool device_depart(struct rf_device *dev)
 {
 	if (atomic_exchange(&dev->gone, true))
 		return false;
-	device_detach(dev);
+	gate_sync(&dev->gate);
 	if (!dev->model)
 		return true;
 	device_lock(dev);

@@ -102,7 +102,6 @@ struct rf_device {
 	struct rf_device *parent; /* what it is behind, with a reference; or NULL */
 	struct pci_function *function; /* its place in the topology, or NULL */
 	atomic_uint users; /* device_get(); 1 for its bus */
-	atomic_bool gone; /* the hardware was removed */
 
 	/* its group: see group/ */
 	unsigned group_suffix; /* its link there is called name.suffix; 0: name */
@@ -136,6 +135,7 @@ struct rf_device {
 	/* DMA: see dma.c */
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
+	atomic_bool gone; /* the hardware was removed: DMA refused, registers read as ones */
 	_Atomic(struct rf_owner *) owner; /* whose memory it used last; the machine may preset it */
 	_Atomic unsigned complaints; /* lines already logged */
 

@@ -102,8 +102,10 @@ static int dma_try(struct dma *dma)
 	struct domain *domain = atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
 	int ret = -ENODEV;
 
-	if (likely(domain))
+	if (likely(domain && !device_gone(dma->dev)))
 		ret = dma_step(dma, domain);
+	else if (device_gone(dma->dev))
+		dma->why = "the device was removed";
 	else
 		dma->why = dma->dev->quarantined ?
 				   "its group's address space could not be attached" :
@@ -138,10 +140,6 @@ static int dma_try_moving(struct dma *dma)
 
 static int dma_check(struct dma *dma)
 {
-	if (device_gone(dma->dev)) {
-		dma->why = "the device was removed";
-		return -ENODEV;
-	}
 	if (!(config_byte(dma->dev, CFG_COMMAND) & COMMAND_MASTER)) {
 		dma->why = "bus mastering is off (COMMAND.MASTER=0)";
 		return -EPERM;
