@@ -22,8 +22,7 @@ static const struct abi_entry *find(const char *name)
 
 static void every_name_means_what_the_system_says(void **state)
 {
-	if (!abi_system->name)
-		skip();
+	/* a system older than Linux 6.2 has no such header, and the list is empty */
 	for (const struct abi_entry *theirs = abi_system; theirs->name; theirs++) {
 		const struct abi_entry *ours = find(theirs->name);
 
