@@ -3,6 +3,7 @@
  * Slabs: what they hand out, reservations, and failing on demand.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,6 +133,63 @@ static void direct_allocations_are_zero_and_of_any_size(void **state)
 	alloc_fail_nth(0);
 }
 
+static void small_allocations_are_zero_and_apart(void **state)
+{
+	static const size_t sizes[] = { 1, 32, 33, 64, 100, 256, 257, ALLOC_SMALL_MAX };
+	unsigned char *p[8][3];
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 8; i++) {
+			for (unsigned n = 0; n < 3; n++) {
+				p[i][n] = alloc_small(sizes[i]);
+				assert_non_null(p[i][n]);
+				for (size_t j = 0; j < sizes[i]; j++)
+					assert_int_equal(p[i][n][j], 0);
+				memset(p[i][n], (int)(i * 3 + n + 1), sizes[i]);
+			}
+		}
+		for (unsigned i = 0; i < 8; i++) {
+			for (unsigned n = 0; n < 3; n++) {
+				for (size_t j = 0; j < sizes[i]; j++)
+					assert_int_equal(p[i][n][j], i * 3 + n + 1);
+				alloc_small_free(p[i][n], sizes[i]);
+			}
+		}
+	}
+	alloc_small_free(NULL, 7);
+	alloc_fail_nth(1);
+	assert_null(alloc_small(8));
+	alloc_fail_nth(0);
+}
+
+static void *allocate(void *arg)
+{
+	void *p = alloc_small(8);
+
+	assert_int_equal(alloc_fail_left(), 0);
+	alloc_small_free(p, 8);
+	return p;
+}
+
+static void only_the_thread_that_asked_fails(void **state)
+{
+	pthread_t thread;
+	void *got;
+
+	alloc_fail_nth(2);
+	assert_int_equal(pthread_create(&thread, NULL, allocate, NULL), 0);
+	pthread_join(thread, &got);
+	assert_non_null(got);
+	assert_int_equal(alloc_fail_left(), 2);
+	alloc_free(alloc_zeroed(1));
+	assert_int_equal(alloc_fail_left(), 1);
+	assert_false(alloc_has_failed());
+	assert_null(alloc_zeroed(1));
+	assert_int_equal(alloc_fail_left(), 0);
+	assert_true(alloc_has_failed());
+	alloc_fail_nth(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +199,8 @@ int main(void)
 		cmocka_unit_test(reserved_allocations_do_not_fail),
 		cmocka_unit_test(counts_what_is_free),
 		cmocka_unit_test(direct_allocations_are_zero_and_of_any_size),
+		cmocka_unit_test(small_allocations_are_zero_and_apart),
+		cmocka_unit_test(only_the_thread_that_asked_fails),
 	};
 
 	return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);

@@ -48,6 +48,16 @@ static uint64_t random_align(uint64_t iova)
 	return iova & ~((1ull << shifts[random_below(&rnd, 6)]) - 1);
 }
 
+/* Of pages smaller than ours; 0: none. */
+static uint64_t small_page;
+
+static uint64_t random_small(uint64_t value)
+{
+	if (!small_page || random_below(&rnd, 2))
+		return value;
+	return value + random_below(&rnd, 4096 / small_page) * small_page;
+}
+
 /* The list of segments. */
 #define MODEL_MAX 400
 static struct segment model[MODEL_MAX];
@@ -111,7 +121,9 @@ static void model_step(struct domain *domain, unsigned width)
 		uint64_t length = random_length(width - 2 < 40 ? width - 2 : 40);
 		uint64_t last;
 
-		s.first = random_align(random_below(&rnd, space));
+		if (small_page && random_below(&rnd, 2))
+			length = (1 + random_below(&rnd, 9)) * small_page;
+		s.first = random_small(random_align(random_below(&rnd, space)));
 		last = s.first + length - 1;
 		/* half the time next to somebody */
 		if (model_nr && random_below(&rnd, 2))
@@ -126,6 +138,7 @@ static void model_step(struct domain *domain, unsigned width)
 		s.addr = random_below(&rnd, 1ull << 46) & ~(PAGE - 1);
 		if (!random_below(&rnd, 10))
 			s.addr += 24;
+		s.addr = random_small(s.addr);
 		s.owner = owner;
 		s.prot = 1 + (uint32_t)random_below(&rnd, 3);
 		s.flags = 0;
@@ -140,31 +153,50 @@ static void model_step(struct domain *domain, unsigned width)
 	compare(domain, random_below(&rnd, space));
 }
 
+static void agree_in_width(unsigned width)
+{
+	struct iommu_kind kind = *iommu_kind_find(NULL);
+	struct domain *domain;
+
+	rnd = width;
+	model_nr = 0;
+	kind.aperture.last = (1ull << width) - 1;
+	if (small_page)
+		kind.page_sizes |= small_page;
+	assert_int_equal(domain_new(&kind, &domain), 0);
+	for (unsigned step = 0; step < 4000; step++)
+		model_step(domain, width);
+	assert_true(model_nr > 20);
+	domain_unmap(domain, 0, UINT64_MAX);
+	domain_sync(domain);
+	while (model_nr) {
+		uint64_t first = model[--model_nr].first;
+
+		free(copies[model_nr]);
+		compare(domain, first);
+	}
+	domain_free(domain);
+}
+
 static void agree_with_a_list_of_segments(void **state)
 {
 	static const unsigned widths[] = { 32, 39, 48, 57, 63 };
 
-	for (unsigned w = 0; w < 5; w++) {
-		struct iommu_kind kind = *iommu_kind_find(NULL);
-		struct domain *domain;
+	small_page = 0;
+	for (unsigned w = 0; w < 5; w++)
+		agree_in_width(widths[w]);
+}
 
-		rnd = w;
-		model_nr = 0;
-		kind.aperture.last = (1ull << widths[w]) - 1;
-		assert_int_equal(domain_new(&kind, &domain), 0);
-		for (unsigned step = 0; step < 4000; step++)
-			model_step(domain, widths[w]);
-		assert_true(model_nr > 20);
-		domain_unmap(domain, 0, UINT64_MAX);
-		domain_sync(domain);
-		while (model_nr) {
-			uint64_t first = model[--model_nr].first;
+static void agree_with_pages_smaller_than_ours(void **state)
+{
+	static const uint64_t sizes[] = { 2048, 512, 8 };
 
-			free(copies[model_nr]);
-			compare(domain, first);
-		}
-		domain_free(domain);
+	for (unsigned i = 0; i < 3; i++) {
+		small_page = sizes[i];
+		agree_in_width(24);
+		agree_in_width(31);
 	}
+	small_page = 0;
 }
 
 /* The array of pages: 3 GiB across a 512 GiB boundary. */
@@ -255,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agree_with_a_list_of_segments),
+		cmocka_unit_test(agree_with_pages_smaller_than_ours),
 		cmocka_unit_test(agree_with_an_array_of_pages),
 	};
 

@@ -38,6 +38,22 @@ static void every_kind_is_found_by_its_name(void **state)
 	assert_null(iommu_kind_find("x87"));
 }
 
+static void mock_kinds_are_what_the_kernels_are(void **state)
+{
+	for (unsigned flags = 0; flags < 4; flags++) {
+		const struct iommu_kind *kind = iommu_kind_mock(flags);
+
+		assert_null(iommu_kind_find(kind->name));
+		assert_true(kind->mock && kind->nesting);
+		assert_int_equal(iommu_kind_page(kind), 2048);
+		assert_true(kind->aperture.first == 1ull << 24 &&
+			    kind->aperture.last == (1ull << 31) - 1);
+		assert_int_equal(kind->dirty_tracking, !(flags & IOMMU_MOCK_NO_DIRTY));
+		assert_int_equal(!!(kind->page_sizes & 1 << 20), !!(flags & IOMMU_MOCK_HUGE));
+		assert_int_equal(kind->coarse_dirty, !!(flags & IOMMU_MOCK_HUGE));
+	}
+}
+
 static void reserved_ranges_cut_the_aperture(void **state)
 {
 	struct iommu_range out[IOMMU_MAX_RESV + 1];
@@ -66,6 +82,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_default_has_the_ranges_programs_know),
 		cmocka_unit_test(every_kind_is_found_by_its_name),
+		cmocka_unit_test(mock_kinds_are_what_the_kernels_are),
 		cmocka_unit_test(reserved_ranges_cut_the_aperture),
 	};
 
