@@ -40,6 +40,8 @@ static struct igroup *igroup_get(struct iommufd_ctx *ctx, const void *key, struc
 		made = NULL;
 		g->key = key;
 		g->group = group;
+		if (group)
+			group_get(group); /* its devices may be removed, bound or not */
 		pthread_mutex_init(&g->lock, NULL);
 		g->next = ctx->groups;
 		ctx->groups = g;
@@ -63,10 +65,12 @@ static void igroup_put(struct iommufd_ctx *ctx, struct igroup *g)
 		*link = g->next;
 	}
 	pthread_mutex_unlock(&ctx->objects.lock);
-	if (last) {
-		pthread_mutex_destroy(&g->lock);
-		alloc_free(g);
-	}
+	if (!last)
+		return;
+	if (g->group)
+		group_put(g->group);
+	pthread_mutex_destroy(&g->lock);
+	alloc_free(g);
 }
 
 static void device_destroy(struct iommufd_ctx *ctx, struct object *obj)
@@ -74,7 +78,7 @@ static void device_destroy(struct iommufd_ctx *ctx, struct object *obj)
 	struct iommufd_device *idev = (struct iommufd_device *)obj;
 
 	if (idev->dev)
-		group_release_dma(idev->dev->group);
+		group_release_dma(idev->igroup->group);
 	igroup_put(ctx, idev->igroup);
 	if (idev->dev)
 		file_put(&ctx->file); /* the last, perhaps */
@@ -125,7 +129,7 @@ int idev_bind(struct iommufd_ctx *ctx, struct rf_device *dev, struct mock_device
 	return 0;
 release:
 	if (dev)
-		group_release_dma(dev->group);
+		group_release_dma(igroup->group);
 put_group:
 	igroup_put(ctx, igroup);
 	return ret;
