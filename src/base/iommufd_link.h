@@ -26,7 +26,7 @@ struct iommufd_device; /* a device bound to an iommufd */
  * @bind: own @dev (and so its group) and give it an object id in @id. Keeps a
  *	reference to @file until unbind. -EINVAL, -ENODEV without a group, -EPERM
  *	when the group belongs to somebody else or its interrupts are not
- *	isolated, -ENOMEM
+ *	isolated, -ENOMEM. The caller keeps the device's group until unbind
  * @unbind: detaches first if need be, and ends the object. Never fails
  * @attach: point the device at *@pt_id, an IOAS or HWPT, from nothing or, when
  *	it is attached, from what it had, in one step; *@pt_id becomes the HWPT.

@@ -7,7 +7,8 @@
  * attached together (attach.c), so a group has an entry here while one of its
  * devices is bound.
  *
- * A modelled device keeps the file open; a mock one is a part of it.
+ * A modelled device keeps the file open; a mock one is a part of it. Whoever binds
+ * one keeps its group, as a device may be removed from it while bound.
  */
 #include <errno.h>
 
@@ -40,8 +41,6 @@ static struct igroup *igroup_get(struct iommufd_ctx *ctx, const void *key, struc
 		made = NULL;
 		g->key = key;
 		g->group = group;
-		if (group)
-			group_get(group); /* its devices may be removed, bound or not */
 		pthread_mutex_init(&g->lock, NULL);
 		g->next = ctx->groups;
 		ctx->groups = g;
@@ -67,8 +66,6 @@ static void igroup_put(struct iommufd_ctx *ctx, struct igroup *g)
 	pthread_mutex_unlock(&ctx->objects.lock);
 	if (!last)
 		return;
-	if (g->group)
-		group_put(g->group);
 	pthread_mutex_destroy(&g->lock);
 	alloc_free(g);
 }
