@@ -19,7 +19,7 @@
 #include "memory/owner_private.h"
 #include "memory/vma.h"
 
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define unlikely(x)	 __builtin_expect(!!(x), 0)
 
 #define PAGE		 4096ul
 #define PROBE_TOUCH	 16 /* so many pages are touched; of more the map is asked */
@@ -203,32 +203,57 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
 	}
 }
 
+static bool device_push(struct rf_owner *owner, uintptr_t first, uintptr_t last)
+{
+	if (owner->nr_devices == OWNER_DEVICE_RANGES)
+		return false;
+	owner->devices[owner->nr_devices] = (struct owner_range){ first, last };
+	atomic_fetch_add(&owner->nr_devices, 1);
+	return true;
+}
+
+/* With the owner's lock held. */
+static void device_cut(struct rf_owner *owner, uintptr_t first, uintptr_t last)
+{
+	unsigned i = 0;
+
+	while (i < owner->nr_devices) {
+		struct owner_range *range = &owner->devices[i];
+		struct owner_range was = *range;
+
+		if (was.last < first || was.first > last) {
+			i++;
+			continue;
+		}
+		*range = owner->devices[owner->nr_devices - 1];
+		atomic_fetch_sub(&owner->nr_devices, 1);
+		/* what is left of it meets the range no more, wherever in the table it goes */
+		if (was.first < first)
+			device_push(owner, was.first, first - 1);
+		if (was.last > last)
+			device_push(owner, last + 1, was.last);
+	}
+}
+
 int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 {
-	int ret = -ENOSPC;
+	bool done;
 
 	pthread_mutex_lock(&owner->lock);
-	if (owner->nr_devices < OWNER_DEVICE_RANGES) {
-		owner->devices[owner->nr_devices] = (struct owner_range){ addr, addr + len - 1 };
-		atomic_fetch_add(&owner->nr_devices, 1);
-		ret = 0;
+	/* enough room for the pieces of one that is cut in two, and this */
+	done = owner->nr_devices < OWNER_DEVICE_RANGES - 1;
+	if (done) {
+		device_cut(owner, addr, addr + len - 1);
+		device_push(owner, addr, addr + len - 1);
 	}
 	pthread_mutex_unlock(&owner->lock);
-	return ret;
+	return done ? 0 : -ENOSPC;
 }
 
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 {
 	pthread_mutex_lock(&owner->lock);
-	for (unsigned i = 0; i < owner->nr_devices; i++) {
-		struct owner_range *range = &owner->devices[i];
-
-		if (range->first == addr && range->last == addr + len - 1) {
-			*range = owner->devices[owner->nr_devices - 1];
-			atomic_fetch_sub(&owner->nr_devices, 1);
-			break;
-		}
-	}
+	device_cut(owner, addr, addr + len - 1);
 	pthread_mutex_unlock(&owner->lock);
 }
 

@@ -39,7 +39,9 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
 
 /*
  * BAR mappings: inaccessible at times, yet legal to map for DMA. 0, or -ENOSPC
- * when there are too many. Removing one by exactly what it was added with.
+ * when there are too many. What is added takes the place of what was there; any
+ * part can be removed. (If that cuts one in two when there are too many, its
+ * upper part is forgotten.)
  */
 int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);

@@ -199,6 +199,29 @@ static void device_ranges_pass_though_inaccessible(void **state)
 	munmap(p, 40 * PAGE);
 }
 
+static void part_of_a_device_range_can_be_removed(void **state)
+{
+	char *p = pages(16, PROT_NONE);
+	uintptr_t addr = (uintptr_t)p;
+
+	take_faults();
+	assert_int_equal(owner_add_device_range(owner, addr, 16 * PAGE), 0);
+	owner_del_device_range(owner, addr + 4 * PAGE, PAGE);
+	assert_int_equal(owner_probe(owner, addr, 4 * PAGE, RF_WRITE), 0);
+	assert_int_equal(owner_probe(owner, addr + 4 * PAGE, PAGE, RF_READ), -EFAULT);
+	assert_int_equal(owner_probe(owner, addr + 5 * PAGE, 11 * PAGE, RF_WRITE), 0);
+	assert_int_equal(owner_probe(owner, addr, 16 * PAGE, RF_WRITE), -EFAULT);
+	/* again over itself: one range all the same */
+	assert_int_equal(owner_add_device_range(owner, addr, 6 * PAGE), 0);
+	assert_int_equal(owner_probe(owner, addr, 16 * PAGE, RF_WRITE), 0);
+	owner_del_device_range(owner, addr - PAGE, 9 * PAGE);
+	assert_int_equal(owner_probe(owner, addr, PAGE, RF_READ), -EFAULT);
+	assert_int_equal(owner_probe(owner, addr + 8 * PAGE, 8 * PAGE, RF_READ), 0);
+	owner_del_device_range(owner, 0, -1ull);
+	assert_int_equal(owner_probe(owner, addr + 8 * PAGE, 8 * PAGE, RF_READ), -EFAULT);
+	munmap(p, 16 * PAGE);
+}
+
 static void too_many_device_ranges_are_refused(void **state)
 {
 	uint64_t nr = 0;
@@ -279,6 +302,7 @@ int main(void)
 		cmocka_unit_test(probe_refuses_what_is_not_the_programs),
 		cmocka_unit_test(probe_refuses_a_mapping_beyond_the_end_of_its_file),
 		cmocka_unit_test(device_ranges_pass_though_inaccessible),
+		cmocka_unit_test(part_of_a_device_range_can_be_removed),
 		cmocka_unit_test(too_many_device_ranges_are_refused),
 		cmocka_unit_test(the_map_reads_the_same_by_ioctl_and_by_text),
 		cmocka_unit_test(no_memory_no_owner),
