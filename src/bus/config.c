@@ -82,11 +82,29 @@ int config_keep(struct rf_device *dev)
 	return 0;
 }
 
+atomic_uint config_memory_changes;
+
+/* In D3 a function answers no memory access, whatever COMMAND says. */
+bool config_memory_enabled(const struct rf_device *dev)
+{
+	if (dev->cap_pm && (config_byte(dev, dev->cap_pm + PM_CTRL) & PM_CTRL_STATE) == 3)
+		return false;
+	return config_byte(dev, CFG_COMMAND) & COMMAND_MEMORY;
+}
+
+/* With the device's lock held, after what may have changed it; @before: what it was. */
+static void config_memory_compare(const struct rf_device *dev, bool before)
+{
+	if (config_memory_enabled(dev) != before)
+		atomic_fetch_add(&config_memory_changes, 1);
+}
+
 /* Everything but what firmware wrote once, which nobody would write again. */
 void config_reset(struct rf_device *dev)
 {
 	uint8_t line = dev->config[CFG_INTERRUPT_LINE];
 	uint8_t cache_line = dev->config[CFG_CACHE_LINE];
+	bool enabled = config_memory_enabled(dev);
 
 	for (unsigned i = 0; i < dev->config_size; i++)
 		config_set_byte(dev, i, dev->power_on[i]);
@@ -94,6 +112,7 @@ void config_reset(struct rf_device *dev)
 		config_build_bar(dev, i);
 	config_set_byte(dev, CFG_INTERRUPT_LINE, line);
 	config_set_byte(dev, CFG_CACHE_LINE, cache_line);
+	config_memory_compare(dev, enabled);
 }
 
 void device_set_bar_address(struct rf_device *dev, unsigned bar, uint64_t address)
@@ -143,9 +162,12 @@ static void config_act(struct rf_device *dev, unsigned off, uint32_t val, unsign
 
 void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size)
 {
+	bool enabled;
+
 	if (!config_access_valid(dev, off, size) || device_gone(dev))
 		return;
 	device_lock(dev);
+	enabled = config_memory_enabled(dev);
 	for (unsigned i = 0; i < size; i++) {
 		uint8_t byte = (uint8_t)(val >> (8 * i));
 		uint8_t mask = dev->config_wmask[off + i];
@@ -154,14 +176,7 @@ void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned si
 		old &= (uint8_t) ~(byte & dev->config_w1c[off + i]);
 		config_set_byte(dev, off + i, (uint8_t)((old & ~mask) | (byte & mask)));
 	}
+	config_memory_compare(dev, enabled);
 	config_act(dev, off, val, size);
 	device_unlock(dev);
-}
-
-/* In D3 a function answers no memory access, whatever COMMAND says. */
-bool config_memory_enabled(const struct rf_device *dev)
-{
-	if (dev->cap_pm && (config_byte(dev, dev->cap_pm + PM_CTRL) & PM_CTRL_STATE) == 3)
-		return false;
-	return config_byte(dev, CFG_COMMAND) & COMMAND_MEMORY;
 }

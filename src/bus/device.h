@@ -217,6 +217,8 @@ static inline void device_unlock(struct rf_device *dev)
 uint32_t config_read(struct rf_device *dev, unsigned off, unsigned size);
 void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size);
 bool config_memory_enabled(const struct rf_device *dev);
+/* Counts how often config_memory_enabled() has changed, of whatever device: who shows BARs looks. */
+extern atomic_uint config_memory_changes;
 
 /* How large the BAR is, 0: there is none (also for the upper half of a 64-bit one). */
 static inline uint64_t bar_size(const struct rf_device *dev, unsigned bar)

@@ -18,6 +18,9 @@
  * Locks: views_lock around edits and everything that changes the protection of
  * a view. Before the descriptor table's; files are released after it is
  * dropped.
+ *
+ * While a device's memory is disabled (COMMAND, or D3) its mappings are
+ * inaccessible all over, and an access is a bus error, as on Linux.
  */
 #include "interpose/bar.h"
 
@@ -41,6 +44,7 @@
 #define PAGE 4096ul
 
 atomic_uint bar_nr_views;
+atomic_uint bar_memory_shown;
 _Atomic(struct bar_views *) bar_views_now;
 struct gate bar_views_gate;
 static struct engine_lock views_lock = ENGINE_LOCK_INIT;
@@ -52,42 +56,62 @@ static size_t page_align(size_t len)
 
 /* Edits. */
 
-/*
- * Take [first, last] out and put @add in, with views_lock held. *old is the
- * caller's to free once the lock is dropped. 0 or -ENOMEM.
- */
-static int views_change(uintptr_t first, uintptr_t last, const struct bar_view *add,
-			struct bar_views **old)
+/* Publish @next, with views_lock held. The old set is the caller's to free once that is dropped. */
+static struct bar_views *views_publish(struct bar_views *next)
 {
-	struct bar_views *now = bar_views_now, *next;
-	int ret = bar_views_edit(now, first, last, add, &next);
+	struct bar_views *now = bar_views_now;
 
-	if (ret)
-		return ret;
 	atomic_store_explicit(&bar_views_now, next, memory_order_release);
 	atomic_store(&bar_nr_views, next ? next->nr : 0);
 	gate_sync(&bar_views_gate);
-	*old = now;
-	return 0;
+	return now;
 }
 
-/* What a memory map call left behind is no BAR any more. */
-static void views_cut(uintptr_t first, uintptr_t last, struct bar_views **old)
+/* What is in [first, last] is a BAR for DMA just as far as the set says so. */
+static void owner_follow(uintptr_t first, uintptr_t last)
 {
 	struct rf_owner *owner = engine_owner();
-	const struct bar_view *v = bar_views_touch(bar_views_now, first, last);
+	const struct bar_views *now = bar_views_now;
+	struct bar_view piece;
 
-	*old = NULL;
-	if (!v)
+	if (!owner)
 		return;
-	if (views_change(first, last, NULL, old)) {
-		log_line(LOG_ERROR,
-			 "out of memory: a BAR mapping at %#lx is gone, but not forgotten",
-			 (unsigned long)v->first);
-		return;
+	owner_del_device_range(owner, first, last - first + 1);
+	for (unsigned i = 0; now && i < now->nr; i++) {
+		if (now->view[i].last < first || now->view[i].first > last)
+			continue;
+		piece = bar_view_clip(&now->view[i], first, last);
+		owner_add_device_range(owner, piece.first, piece.last - piece.first + 1);
 	}
-	if (owner)
-		owner_del_device_range(owner, first, last - first + 1);
+}
+
+/*
+ * [first, last] is to be no BAR any more, with views_lock held. The new set is
+ * made while the place is taken, and the place stays taken: the caller unmaps
+ * it when the lock is dropped and the old set is freed, so that nothing of ours
+ * comes to lie where the program believes a hole. 0, or a negative errno:
+ * nothing has changed.
+ */
+static int views_vacate(uintptr_t first, uintptr_t last, struct bar_views **old)
+{
+	struct bar_views *next;
+	void *place;
+	int ret = bar_views_edit(bar_views_now, first, last, NULL, &next);
+
+	if (ret)
+		return ret;
+	place = sys_mmap((void *)first, last - first + 1, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (sys_failed(place)) {
+		ret = sys_munmap((void *)first, last - first + 1);
+		if (ret) {
+			bar_views_free(next);
+			return ret;
+		}
+	}
+	*old = views_publish(next);
+	owner_follow(first, last);
+	return 0;
 }
 
 /* Devices that lost their last mapping need no polling. */
@@ -112,8 +136,11 @@ static void views_free(struct bar_views *old)
 
 /* Protection. */
 
+/* Pages of a device whose memory is disabled are inaccessible: see bar_access.c. */
 static int page_prot(const struct bar_view *v, enum rf_area_kind kind, bool open)
 {
+	if (!config_memory_enabled(v->dev))
+		return PROT_NONE;
 	switch (kind) {
 	case RF_AREA_RAM:
 		return v->prot;
@@ -175,39 +202,73 @@ void bar_show_doorbells(struct rf_device *dev)
 	engine_unlock(&views_lock);
 }
 
-/* Mapping. */
-
-/* Put @v where nothing of ours or only its own old self lies. With views_lock held. */
-static int view_add(const struct bar_view *v, struct bar_views **old)
+void bar_show_memory(void)
 {
-	int ret = views_change(v->first, v->last, v, old);
+	const struct bar_views *now;
 
-	if (ret)
-		return ret;
-	ret = owner_add_device_range(engine_owner(), v->first, v->last - v->first + 1);
-	return ret ? ret : view_protect(v);
+	engine_lock(&views_lock);
+	atomic_store(&bar_memory_shown, atomic_load(&config_memory_changes));
+	now = bar_views_now;
+	for (unsigned i = 0; now && i < now->nr; i++)
+		if (now->view[i].dev)
+			view_protect(&now->view[i]);
+	engine_unlock(&views_lock);
 }
 
+/* Mapping. */
+
+/*
+ * Map @v, with views_lock held, @len bytes where @addr and @flags say. What can
+ * fail is done before what is there is replaced, save its protection.
+ */
 static void *view_map(struct bar_view *v, void *addr, size_t len, int flags, struct bar_views **old)
 {
-	int memfd = bar_backing(v->dev, v->bar);
-	void *p;
-	int ret;
+	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+	int memfd = bar_backing(v->dev, v->bar), ret;
+	struct bar_views *with = NULL, *without = NULL;
+	void *p = addr;
 
+	flags &= ~(MAP_POPULATE | MAP_LOCKED);
 	if (memfd < 0)
 		return (void *)(long)memfd;
-	p = sys_mmap(addr, len, PROT_NONE, flags & ~(MAP_POPULATE | MAP_LOCKED), memfd,
-		     (off_t)v->offset);
+	if (over && (uintptr_t)addr % PAGE)
+		return (void *)-EINVAL;
+	if (over && (uintptr_t)addr + len - 1 < (uintptr_t)addr)
+		return (void *)-ENOMEM;
+	if (!over)
+		p = sys_mmap(addr, len, PROT_NONE, flags, memfd, (off_t)v->offset);
 	if (sys_failed(p))
 		return p;
 	v->first = (uintptr_t)p;
 	v->last = v->first + len - 1;
-	ret = view_add(v, old);
+	ret = bar_views_edit(bar_views_now, v->first, v->last, NULL, &without);
+	if (!ret)
+		ret = bar_views_edit(bar_views_now, v->first, v->last, v, &with);
+	if (!ret)
+		ret = owner_add_device_range(engine_owner(), v->first, len);
+	if (!ret && over) {
+		p = sys_mmap(addr, len, PROT_NONE, flags, memfd, (off_t)v->offset);
+		ret = sys_failed(p) ? sys_error(p) : 0;
+	}
+	if (ret)
+		goto refused;
+	*old = views_publish(with);
+	ret = view_protect(v);
 	if (ret) {
 		sys_munmap(p, len);
+		bar_views_free(views_publish(without));
+		owner_follow(v->first, v->last);
 		return (void *)(long)ret;
 	}
+	bar_views_free(without);
 	return p;
+refused:
+	bar_views_free(with);
+	bar_views_free(without);
+	owner_follow(v->first, v->last);
+	if (!over)
+		sys_munmap((void *)v->first, len);
+	return (void *)(long)ret;
 }
 
 void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
@@ -254,14 +315,21 @@ refused:
 
 void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	struct bar_views *old = NULL;
+	uintptr_t first = (uintptr_t)addr, last = first + page_align(len) - 1;
+	struct bar_views *old = NULL, *next;
 	void *p;
+	int ret;
 
 	fork_settle();
 	engine_lock(&views_lock);
-	p = sys_mmap(addr, len, prot, flags, fd, off);
-	if (!sys_failed(p))
-		views_cut((uintptr_t)p, (uintptr_t)p + page_align(len) - 1, &old);
+	ret = bar_views_edit(bar_views_now, first, last, NULL, &next);
+	p = ret ? (void *)(long)ret : sys_mmap(addr, len, prot, flags, fd, off);
+	if (!sys_failed(p)) {
+		old = views_publish(next);
+		owner_follow(first, last);
+	} else if (!ret) {
+		bar_views_free(next);
+	}
 	engine_unlock(&views_lock);
 	views_free(old);
 	return p;
@@ -272,22 +340,31 @@ int bar_munmap(uintptr_t addr, size_t len)
 	struct bar_views *old = NULL;
 	int ret;
 
+	len = page_align(len);
+	if (addr % PAGE || addr + len - 1 < addr)
+		return -EINVAL;
 	fork_settle();
 	engine_lock(&views_lock);
-	ret = sys_munmap((void *)addr, len);
-	if (!ret)
-		views_cut(addr, addr + page_align(len) - 1, &old);
+	ret = views_vacate(addr, addr + len - 1, &old);
 	engine_unlock(&views_lock);
 	views_free(old);
-	return ret;
+	return ret ? ret : sys_munmap((void *)addr, len);
 }
 
 void bar_forget(uintptr_t addr, size_t len)
 {
-	struct bar_views *old;
+	uintptr_t last = addr + page_align(len) - 1;
+	struct bar_views *old = NULL, *next;
 
 	engine_lock(&views_lock);
-	views_cut(addr, addr + page_align(len) - 1, &old);
+	if (!bar_views_edit(bar_views_now, addr, last, NULL, &next)) {
+		old = views_publish(next);
+		owner_follow(addr, last);
+	} else {
+		log_line(LOG_ERROR,
+			 "out of memory: a BAR mapping at %#lx is gone, but not forgotten",
+			 (unsigned long)addr);
+	}
 	engine_unlock(&views_lock);
 	views_free(old);
 }
@@ -317,54 +394,69 @@ int bar_between(uintptr_t addr, size_t len, int (*fn)(void *addr, size_t len, vo
 	return ret;
 }
 
-/* A change of rights: walks with the old sets that pile up on the way. */
+/* A change of rights, piece by piece, as far as it goes. */
 struct protecting {
 	int prot;
-	struct bar_views *old[16];
-	unsigned nr_old;
+	uintptr_t reached; /* where the piece begins that was changed last */
 };
 
 static int protect_view(const struct bar_view *piece, void *arg)
 {
 	struct protecting *p = arg;
-	struct bar_view changed = *piece;
-	int ret;
 
-	if (!piece->dev)
-		return 0;
-	if (p->nr_old == sizeof(p->old) / sizeof(p->old[0]))
-		return -ENOMEM;
-	changed.prot = p->prot;
-	ret = views_change(piece->first, piece->last, &changed, &p->old[p->nr_old]);
-	if (ret)
-		return ret;
-	p->nr_old++;
-	return view_protect(&changed);
+	p->reached = piece->first;
+	return piece->dev ? view_protect(piece) : 0;
 }
 
 static int protect_other(void *addr, size_t len, void *arg)
 {
 	struct protecting *p = arg;
 
+	p->reached = (uintptr_t)addr;
 	return sys_mprotect(addr, len, p->prot);
+}
+
+/* Views of @next from @first on keep the rights that they have now. */
+static void protect_undo(struct bar_views *next, uintptr_t first, uintptr_t last)
+{
+	for (unsigned i = 0; i < next->nr; i++) {
+		struct bar_view *v = &next->view[i];
+
+		if (v->first < first || v->first > last)
+			continue;
+		v->prot = bar_views_find(bar_views_now, v->first)->prot;
+		if (v->dev)
+			view_protect(v);
+	}
 }
 
 int bar_mprotect(uintptr_t addr, size_t len, int prot)
 {
-	struct protecting p = { .prot = prot };
+	struct protecting p = { .prot = prot, .reached = addr };
+	_Atomic(struct bar_views *) changed;
+	struct bar_views *old = NULL, *next;
+	uintptr_t last = addr + page_align(len) - 1;
 	int ret;
 
 	if (addr % PAGE)
 		return -EINVAL;
+	if (last < addr)
+		return -ENOMEM;
 	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
 		return sys_mprotect((void *)addr, len, prot);
 	fork_settle();
 	engine_lock(&views_lock);
-	ret = bar_views_walk(&bar_views_now, addr, page_align(len), protect_view, protect_other,
-			     &p);
+	ret = bar_views_protect(bar_views_now, addr, last, prot, &next);
+	if (!ret) {
+		atomic_init(&changed, next);
+		ret = bar_views_walk(&changed, addr, last - addr + 1, protect_view, protect_other,
+				     &p);
+		if (ret)
+			protect_undo(next, p.reached, last);
+		old = views_publish(next);
+	}
 	engine_unlock(&views_lock);
-	for (unsigned i = 0; i < p.nr_old; i++)
-		views_free(p.old[i]);
+	views_free(old);
 	return ret;
 }
 
@@ -377,10 +469,13 @@ void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uint
 	struct bar_views *old = NULL, *gone = NULL;
 	const struct bar_view *v;
 	struct bar_view moved;
+	size_t kept;
+	int ret;
 	void *p;
 
 	old_len = page_align(old_len);
 	new_len = page_align(new_len);
+	kept = flags & MREMAP_FIXED ? 0 : new_len; /* at the old place */
 	if (addr % PAGE || !new_len || !old_len || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)))
 		return (void *)-EINVAL;
 	if ((flags & MREMAP_FIXED) && (!(flags & MREMAP_MAYMOVE) || to % PAGE))
@@ -399,16 +494,24 @@ void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uint
 		p = view_map(&moved, (void *)to, new_len, MAP_SHARED | MAP_FIXED, &old);
 		if (sys_failed(p))
 			goto out;
-		new_len = 0;
 	}
-	if (new_len < old_len) {
-		sys_munmap((void *)(addr + new_len), old_len - new_len);
-		views_cut(addr + new_len, addr + old_len - 1, &gone);
+	if (kept < old_len) {
+		ret = views_vacate(addr + kept, addr + old_len - 1, &gone);
+		if (ret) {
+			/* a second mapping of the same is all that there can be left */
+			if (flags & MREMAP_FIXED)
+				views_vacate(to, to + new_len - 1, &gone);
+			p = (void *)(long)ret;
+		}
 	}
 out:
 	engine_unlock(&views_lock);
 	views_free(old);
 	views_free(gone);
+	if (gone && sys_failed(p))
+		sys_munmap((void *)to, new_len);
+	else if (gone)
+		sys_munmap((void *)(addr + kept), old_len - kept);
 	return p;
 }
 

@@ -13,7 +13,7 @@
 
 struct rf_device;
 
-extern atomic_uint bar_nr_views;
+extern atomic_uint bar_nr_views, bar_memory_shown;
 
 /* Whether any BAR is mapped: one load. */
 static inline bool bar_any(void)
@@ -48,6 +48,20 @@ int bar_copy_to(uintptr_t dst, const void *src, size_t len);
 
 /* The device's doorbell pages were opened or closed: let all its mappings show that. */
 void bar_show_doorbells(struct rf_device *dev);
+
+/*
+ * After a call that may have enabled or disabled a device's memory: let the
+ * mappings show it. Without the device's lock. One load or two.
+ */
+void bar_show_memory(void);
+static inline void bar_follow_memory(void)
+{
+	extern atomic_uint config_memory_changes; /* bus/device.h */
+
+	if (bar_any() && atomic_load_explicit(&config_memory_changes, memory_order_acquire) !=
+				 atomic_load_explicit(&bar_memory_shown, memory_order_acquire))
+		bar_show_memory();
+}
 
 void bar_abandon(void);
 void bar_fork_prepare(void);

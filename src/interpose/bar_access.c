@@ -7,10 +7,12 @@
  * neither the set nor the file it refers to goes away meanwhile. No lock of the
  * mappings is taken here.
  *
- * With COMMAND.MEMORY off, loads give ones and stores are dropped; so too in a
- * child whose parent's device it was.
+ * With COMMAND.MEMORY off, or in D3, an access is a bus error; EFAULT to a system
+ * call. In a child whose parent's device it was, loads give ones and stores are
+ * dropped.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -29,6 +31,19 @@
 /* Bits of the page fault's error code in the signal frame. */
 #define FAULT_WRITE (1u << 1)
 #define FAULT_FETCH (1u << 4)
+
+/* A reset disables memory for a moment, under the lock, and whoever comes then waits. */
+static bool memory_is_off(struct rf_device *dev)
+{
+	bool off;
+
+	if (!dev || config_memory_enabled(dev))
+		return false;
+	device_lock(dev);
+	off = !config_memory_enabled(dev);
+	device_unlock(dev);
+	return off;
+}
 
 static void view_load(void *opaque, uint64_t off, void *buf, unsigned size)
 {
@@ -94,25 +109,28 @@ static bool fault_is_allowed(const ucontext_t *uc, const struct bar_view *v)
 	return v->prot & (err & FAULT_WRITE ? PROT_WRITE : PROT_READ | PROT_WRITE);
 }
 
-bool bar_fault(ucontext_t *uc, uintptr_t addr)
+int bar_fault(ucontext_t *uc, uintptr_t addr)
 {
 	const struct bar_view *v;
 	int saved = errno;
 	unsigned token;
-	bool done = false;
+	int sig = SIGSEGV;
 
 	if (!bar_any())
-		return false;
+		return sig;
 	fork_settle();
 	token = gate_enter(&bar_views_gate);
 	v = bar_views_find(bar_views_now, addr);
 	if (v && fault_is_allowed(uc, v)) {
 		stats_add(&stats()->mmio_traps, 1);
-		done = !stack_call(fault_execute, uc, addr);
+		if (memory_is_off(v->dev))
+			sig = SIGBUS;
+		else if (!stack_call(fault_execute, uc, addr))
+			sig = 0;
 	}
 	gate_leave(&bar_views_gate, token);
 	errno = saved;
-	return done;
+	return sig;
 }
 
 struct copying {
@@ -126,6 +144,8 @@ static int copy_view(const struct bar_view *piece, void *arg)
 	size_t len = piece->last - piece->first + 1;
 
 	if (!(piece->prot & (c->to_bar ? PROT_WRITE : PROT_READ | PROT_WRITE)))
+		return -EFAULT;
+	if (memory_is_off(piece->dev))
 		return -EFAULT;
 	if (c->to_bar)
 		view_store((void *)piece, 0, c->memory, (unsigned)len);

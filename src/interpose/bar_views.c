@@ -95,6 +95,34 @@ int bar_views_edit(const struct bar_views *set, uintptr_t first, uintptr_t last,
 	return 0;
 }
 
+int bar_views_protect(const struct bar_views *set, uintptr_t first, uintptr_t last, int prot,
+		      struct bar_views **out)
+{
+	unsigned nr = set ? set->nr : 0;
+	struct bar_views *made = views_new(nr + 2); /* two may be cut, or one in three */
+
+	if (!made)
+		return -ENOMEM;
+	for (unsigned i = 0; i < nr; i++) {
+		const struct bar_view *v = &set->view[i];
+		struct bar_view piece;
+
+		if (v->last < first || v->first > last) {
+			views_push(made, *v);
+			continue;
+		}
+		if (v->first < first)
+			views_push(made, bar_view_clip(v, v->first, first - 1));
+		piece = bar_view_clip(v, first, last);
+		piece.prot = prot;
+		views_push(made, piece);
+		if (v->last > last)
+			views_push(made, bar_view_clip(v, last + 1, v->last));
+	}
+	*out = made;
+	return 0;
+}
+
 void bar_views_free(struct bar_views *set)
 {
 	if (!set)

@@ -55,6 +55,9 @@ const struct bar_view *bar_views_touch(const struct bar_views *set, uintptr_t fi
  */
 int bar_views_edit(const struct bar_views *set, uintptr_t first, uintptr_t last,
 		   const struct bar_view *add, struct bar_views **out);
+/* The set with the program's rights to [first, last] changed to @prot. 0, or -ENOMEM. */
+int bar_views_protect(const struct bar_views *set, uintptr_t first, uintptr_t last, int prot,
+		      struct bar_views **out);
 /* Drop a set and its references. NULL is fine. */
 void bar_views_free(struct bar_views *set);
 

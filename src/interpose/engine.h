@@ -44,8 +44,12 @@ static inline bool fd_is_ours(int fd)
 	return (unsigned)fd < 65536 && __atomic_load_n(&fd_marks[fd], __ATOMIC_RELAXED);
 }
 
-/* SIGSEGV at an address in a BAR mapping: executed, true. See bar.c. */
-bool bar_fault(ucontext_t *uc, uintptr_t addr);
+/*
+ * SIGSEGV: an access to a BAR mapping is executed: 0. Otherwise the signal that
+ * the program is to get: SIGBUS while the device's memory is disabled; SIGSEGV for
+ * any other access. See bar_access.c.
+ */
+int bar_fault(ucontext_t *uc, uintptr_t addr);
 
 /*
  * Signals: our handler stays under the program's. Called once the first BAR

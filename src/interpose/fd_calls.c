@@ -15,6 +15,7 @@
 
 #include "interpose/attr.h"
 #include "interpose/enter.h"
+#include "interpose/bar.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
@@ -36,6 +37,7 @@ static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 	else
 		ret = -ENOTTY;
 	ready_settle(of->file, fd);
+	bar_follow_memory();
 	fd_put(of);
 	return ret;
 }

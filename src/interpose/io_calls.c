@@ -66,6 +66,7 @@ static inline ssize_t io_inside(int fd, void *buf, size_t len, off_t off, bool p
 	if (ret > 0 && !positioned)
 		of->pos += (uint64_t)ret;
 	ready_settle(of->file, fd);
+	bar_follow_memory();
 	fd_put(of);
 	return ret;
 }

@@ -136,8 +136,11 @@ static void signal_call(int sig, siginfo_t *info, ucontext_t *uc, const struct s
 	ours_strip(&uc->uc_sigmask);
 }
 
-/* What the kernel does with a signal, for the program's disposition and mask. */
-static void signal_chain(int sig, siginfo_t *info, ucontext_t *uc)
+/*
+ * What the kernel does with a signal, for the program's disposition and mask.
+ * @again: the fault happens again by itself, with this signal.
+ */
+static void signal_chain(int sig, siginfo_t *info, ucontext_t *uc, bool again)
 {
 	struct sigaction act = program_get(sig);
 	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
@@ -149,11 +152,11 @@ static void signal_chain(int sig, siginfo_t *info, ucontext_t *uc)
 		engine_thread.held |= 1ull << (sig - 1);
 	} else if (blocked & ours_bit(sig)) {
 		if (fault)
-			signal_die(sig, true);
+			signal_die(sig, again);
 		else
 			blocked_keep(sig, info);
 	} else if (act.sa_handler == SIG_DFL || (act.sa_handler == SIG_IGN && fault)) {
-		signal_die(sig, fault);
+		signal_die(sig, again);
 	} else if (act.sa_handler != SIG_IGN) {
 		if (act.sa_flags & (int)SA_RESETHAND) {
 			struct sigaction reset = act;
@@ -168,17 +171,24 @@ static void signal_chain(int sig, siginfo_t *info, ucontext_t *uc)
 static void signal_arrived(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	int saved = errno;
+	int saved = errno, as = sig;
+	siginfo_t bus = { .si_signo = SIGBUS, .si_code = BUS_ADRERR };
 
 	if (info->si_code > 0) {
 		if (fault_fixup(uc))
 			goto out;
 		if (sig == SIGSEGV &&
-		    (info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR) &&
-		    bar_fault(uc, (uintptr_t)info->si_addr))
+		    (info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR))
+			as = bar_fault(uc, (uintptr_t)info->si_addr);
+		if (!as)
 			goto out;
 	}
-	signal_chain(sig, info, uc);
+	if (as == sig) {
+		signal_chain(sig, info, uc, info->si_code > 0);
+	} else {
+		bus.si_addr = info->si_addr;
+		signal_chain(as, &bus, uc, false);
+	}
 out:
 	errno = saved;
 }

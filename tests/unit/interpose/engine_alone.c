@@ -4,6 +4,7 @@
  * beside it: it has no devices, no descriptors and no BARs.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "interpose/attr.h"
@@ -39,9 +40,9 @@ const char *fd_path(int fd)
 	return NULL;
 }
 
-bool bar_fault(ucontext_t *uc, uintptr_t addr)
+int bar_fault(ucontext_t *uc, uintptr_t addr)
 {
-	return false;
+	return SIGSEGV;
 }
 
 void fork_settle(void)

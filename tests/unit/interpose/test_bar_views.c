@@ -102,6 +102,35 @@ static void a_view_can_be_put_into_another(void **state)
 	expect(2, 0x16000, 0x1ffff, 0x6000);
 }
 
+static void rights_change_for_just_the_range(void **state)
+{
+	struct bar_views *next;
+
+	add(0x10000, 0x11fff, 0);
+	add(0x20000, 0x20fff, 0x8000);
+	add(0x30000, 0x31fff, 0);
+	assert_int_equal(bar_views_protect(set, 0x11000, 0x30fff, 3, &next), 0);
+	bar_views_free(set);
+	set = next;
+	assert_int_equal(set->nr, 5);
+	expect(0, 0x10000, 0x10fff, 0);
+	expect(1, 0x11000, 0x11fff, 0x1000);
+	expect(2, 0x20000, 0x20fff, 0x8000);
+	expect(3, 0x30000, 0x30fff, 0);
+	expect(4, 0x31000, 0x31fff, 0x1000);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(set->view[i].prot, i && i < 4 ? 3 : 0);
+	/* of one view, which it cuts in three */
+	edit(0, 0x2ffff, NULL);
+	edit(0x30000, 0x31fff, NULL);
+	add(0x10000, 0x13fff, 0);
+	assert_int_equal(bar_views_protect(set, 0x11000, 0x12fff, 1, &next), 0);
+	bar_views_free(set);
+	set = next;
+	assert_int_equal(set->nr, 3);
+	expect(1, 0x11000, 0x12fff, 0x1000);
+}
+
 static void a_cut_across_several_takes_the_inner_ones(void **state)
 {
 	add(0x10000, 0x11fff, 0);
@@ -148,6 +177,7 @@ int main(void)
 		TEST(touch_sees_partial_overlap),
 		TEST(a_cut_in_the_middle_leaves_two),
 		TEST(a_view_can_be_put_into_another),
+		TEST(rights_change_for_just_the_range),
 		TEST(a_cut_across_several_takes_the_inner_ones),
 		TEST(cutting_everything_leaves_no_set),
 		TEST(a_cut_of_nothing_changes_nothing),
