@@ -34,6 +34,7 @@
 #include "bus/device.h"
 #include "interpose/bar_private.h"
 #include "interpose/doorbell.h"
+#include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"
@@ -356,6 +357,7 @@ void bar_forget(uintptr_t addr, size_t len)
 	uintptr_t last = addr + page_align(len) - 1;
 	struct bar_views *old = NULL, *next;
 
+	engine_enter();
 	engine_lock(&views_lock);
 	if (!bar_views_edit(bar_views_now, addr, last, NULL, &next)) {
 		old = views_publish(next);
@@ -367,6 +369,7 @@ void bar_forget(uintptr_t addr, size_t len)
 	}
 	engine_unlock(&views_lock);
 	views_free(old);
+	engine_leave();
 }
 
 bool bar_touches(uintptr_t addr, size_t len)

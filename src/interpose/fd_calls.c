@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "interpose/attr.h"
-#include "interpose/enter.h"
 #include "interpose/bar.h"
+#include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
 #include "interpose/internal.h"

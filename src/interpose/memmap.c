@@ -4,13 +4,21 @@
  * that are mapped for DMA, which stay with the device as the kernel's pins
  * would have it (memory/pin.h), and our knowledge of where BARs are mapped.
  *
+ * A call that fails changes nothing. So pages are moved out of the way only
+ * when the kernel is known to accept the call: a range is checked by a mapping
+ * that would replace nothing, and what MAP_FIXED brings is mapped elsewhere first
+ * and then moved in. Only calls that meet pinned pages take this way.
+ *
  * With nothing pinned and no BAR mapped each call costs two loads more. The
  * calls themselves are made bare: libc does nothing else in them, and they must
  * work before libc's own can be looked up.
  */
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "interpose/bar.h"
@@ -21,8 +29,24 @@
 #include "interpose/internal.h"
 #include "interpose/real.h"
 #include "memory/pin.h"
+#include "memory/vma.h"
 
 #define PAGE 4096ul
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+static size_t page_align(size_t len)
+{
+	return (len + PAGE - 1) & ~(PAGE - 1);
+}
 
 static bool pinned(void)
 {
@@ -36,12 +60,39 @@ static void keep(void *addr, size_t len, enum pin_event event)
 {
 	uintptr_t first = (uintptr_t)addr;
 
-	len = (len + PAGE - 1) & ~(PAGE - 1);
+	len = page_align(len);
 	if (!len || first % PAGE || first + len - 1 < first)
 		return;
 	engine_enter();
 	pin_keep(engine_owner(), first, len, event);
 	engine_leave();
+}
+
+/* The first run of pinned pages in [*first, *last]: true, and clipped to it. */
+static bool next_pinned(uintptr_t *first, uintptr_t *last)
+{
+	return ENGINE_VALUE(pin_run(engine_owner(), first, last));
+}
+
+/* Whether any page of the range is pinned. */
+static bool touches_pinned(void *addr, size_t len)
+{
+	uintptr_t first = (uintptr_t)addr & ~(PAGE - 1), last = (uintptr_t)addr + len - 1;
+
+	return len && pinned() && next_pinned(&first, last < first ? &(uintptr_t){ -1ul } : &last);
+}
+
+/* Whether the kernel would take the range for one of this address space, holes or not. */
+static bool range_is_valid(void *addr, size_t len)
+{
+	void *p =
+		sys_mmap(addr, len, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (sys_failed(p))
+		return sys_error(p) == -EEXIST;
+	sys_munmap(p, len);
+	return p == addr;
 }
 
 static void *mapped(void *p)
@@ -52,22 +103,74 @@ static void *mapped(void *p)
 	return MAP_FAILED;
 }
 
-INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
 	void *p;
 
-	if (unlikely(over) && pinned())
-		keep(addr, len, PIN_UNMAP);
 	if (!(flags & MAP_ANONYMOUS) && unlikely(fd_is_ours(fd)))
-		return mapped(ENGINE_VALUE(bar_mmap(addr, len, prot, flags, fd, off)));
+		return ENGINE_VALUE(bar_mmap(addr, len, prot, flags, fd, off));
 	if (unlikely(over) && bar_any() && bar_touches((uintptr_t)addr, len))
-		return mapped(ENGINE_VALUE(bar_mmap_over(addr, len, prot, flags, fd, off)));
+		return ENGINE_VALUE(bar_mmap_over(addr, len, prot, flags, fd, off));
 	p = sys_mmap(addr, len, prot, flags, fd, off);
 	if (unlikely(flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS) && sys_failed(p) &&
 	    sys_error(p) == -ENOMEM)
 		p = hugepages_mmap(addr, len, prot, flags);
-	return mapped(p);
+	return p;
+}
+
+static void unmap(void *p, size_t len)
+{
+	if (bar_touches((uintptr_t)p, len))
+		bar_munmap((uintptr_t)p, len);
+	else
+		sys_munmap(p, len);
+}
+
+/* What is mapped at @from goes to @to, over what is there; failed: still at @from. */
+static void *move_in(void *from, size_t len, void *to)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	void *p;
+
+	if (bar_touches((uintptr_t)from, len))
+		return bar_mremap((uintptr_t)from, len, len, flags, (uintptr_t)to);
+	p = sys_mremap(from, len, len, flags, to);
+	if (!sys_failed(p) && bar_touches((uintptr_t)to, len))
+		bar_forget((uintptr_t)to, len);
+	return p;
+}
+
+/*
+ * MAP_FIXED over pinned pages. Huge pages have a length of their own, and a stack
+ * that grows a gap below it: these are only tried elsewhere, not moved.
+ */
+static void *map_over_pinned(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	bool moves = !(flags & (MAP_HUGETLB | MAP_GROWSDOWN));
+	unsigned shift = ((unsigned)flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
+	size_t unit = flags & MAP_HUGETLB ? 1ul << (shift ? shift : 21) : PAGE;
+	void *p, *there;
+
+	if (!range_is_valid(addr, len))
+		return map(addr, len, prot, flags, fd, off);
+	p = map(NULL, len, prot, flags & ~(MAP_FIXED | MAP_32BIT), fd, off);
+	if (sys_failed(p))
+		return p;
+	keep(addr, len, PIN_UNMAP);
+	there = moves ? move_in(p, len, addr) : (void *)-EINVAL;
+	if (!sys_failed(there))
+		return there;
+	unmap(p, (len + unit - 1) & ~(unit - 1));
+	return map(addr, len, prot, flags, fd, off);
+}
+
+INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	if (unlikely((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) &&
+	    touches_pinned(addr, len))
+		return mapped(ENGINE_VALUE(map_over_pinned(addr, len, prot, flags, fd, off)));
+	return mapped(map(addr, len, prot, flags, fd, off));
 }
 
 INTERPOSED void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t off)
@@ -75,18 +178,65 @@ INTERPOSED void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off
 
 INTERPOSED int munmap(void *addr, size_t len)
 {
-	if (pinned())
+	if (pinned() && touches_pinned(addr, len) && range_is_valid(addr, len))
 		keep(addr, len, PIN_UNMAP);
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
 		return ENGINE_CALL(bar_munmap((uintptr_t)addr, len));
 	return (int)result(sys_munmap(addr, len));
 }
 
+/* A device keeps the rights that the program gives up. */
+static void keep_rights(void *addr, size_t len, int prot)
+{
+	if ((prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE) && pinned())
+		keep(addr, len, PIN_PROTECT);
+}
+
 INTERPOSED int mprotect(void *addr, size_t len, int prot)
 {
+	keep_rights(addr, len, prot);
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
 		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
 	return (int)result(sys_mprotect(addr, len, prot));
+}
+
+/* A key does not stop what reaches memory without the program's instructions. */
+INTERPOSED int pkey_mprotect(void *addr, size_t len, int prot, int key)
+{
+	if (key == -1)
+		return mprotect(addr, len, prot);
+	keep_rights(addr, len, prot);
+	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len)) {
+		/* with an empty range the kernel says what it thinks of the key */
+		if (REAL(pkey_mprotect)(addr, 0, prot, key))
+			return -1;
+		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
+	}
+	return REAL(pkey_mprotect)(addr, len, prot, key);
+}
+
+/* Whether the kernel would get as far as to change something. */
+static bool mremap_is_valid(void *addr, size_t old_len, size_t new_len, int flags, void *to)
+{
+	uintptr_t from = (uintptr_t)addr, at = (uintptr_t)to;
+	unsigned char there;
+
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || from % PAGE)
+		return false;
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE))
+		return false;
+	if (flags & MREMAP_DONTUNMAP && old_len != new_len)
+		return false;
+	if (new_len < old_len && !range_is_valid(addr, old_len))
+		return false;
+	old_len = page_align(old_len);
+	new_len = page_align(new_len);
+	if (!new_len)
+		return false;
+	if (flags & MREMAP_FIXED)
+		return at % PAGE == 0 && !(at < from + old_len && from < at + new_len) &&
+		       range_is_valid(to, new_len);
+	return syscall(SYS_mincore, addr, PAGE, &there) == 0;
 }
 
 /* Move memory that is pinned: its holders follow. What it shrinks by, or lands on, is let go. */
@@ -96,9 +246,11 @@ static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags
 	uintptr_t from = (uintptr_t)addr;
 	void *p;
 
+	if (!mremap_is_valid(addr, old_len, new_len, flags, to))
+		return sys_mremap(addr, old_len, new_len, flags, to);
 	if (new_len < old_len)
-		keep((uint8_t *)addr + ((new_len + PAGE - 1) & ~(PAGE - 1)), old_len - new_len,
-		     PIN_UNMAP);
+		keep((uint8_t *)addr + page_align(new_len),
+		     page_align(old_len) - page_align(new_len), PIN_UNMAP);
 	if (flags & MREMAP_FIXED)
 		keep(to, new_len, PIN_UNMAP);
 	engine_enter();
@@ -122,7 +274,7 @@ INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, old_len))
 		return mapped(ENGINE_VALUE(
 			bar_mremap((uintptr_t)addr, old_len, new_len, flags, (uintptr_t)to)));
-	if (pinned() && old_len)
+	if (pinned())
 		p = mremap_pinned(addr, old_len, new_len, flags, to);
 	else
 		p = sys_mremap(addr, old_len, new_len, flags, to);
@@ -131,12 +283,75 @@ INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 	return mapped(p);
 }
 
+/*
+ * MADV_COLD is refused for just the mappings that MADV_DONTNEED refuses (locked
+ * ones, device memory), and changes nothing that a program can see.
+ */
+static int advise_cold(uintptr_t first, size_t len)
+{
+	return REAL(madvise)((void *)first, len, MADV_COLD) ? -errno : 0;
+}
+
+/* How much of the range is discarded: it is in order, and ends at a mapping that refuses. */
+static size_t discarded(uintptr_t addr, size_t len)
+{
+	uintptr_t at = addr, last = addr + page_align(len) - 1;
+	struct vma_walk walk;
+	struct vma vma;
+
+	if (addr % PAGE || last < addr)
+		return 0;
+	if (advise_cold(addr, len) != -EINVAL || advise_cold(addr, 0))
+		return len;
+	if (vma_walk_begin(&walk))
+		return 0;
+	while (at - 1 != last && !vma_walk_find(&walk, at, &vma) && vma.first <= last) {
+		at = vma.first > at ? vma.first : at;
+		if (advise_cold(at, (vma.last < last ? vma.last : last) - at + 1) == -EINVAL)
+			break;
+		at = (vma.last < last ? vma.last : last) + 1;
+	}
+	vma_walk_end(&walk);
+	return at - addr;
+}
+
+/* The kernel does not free a pinned page, and program and device go on sharing it. */
+static int free_around_pinned(uintptr_t addr, size_t len)
+{
+	uintptr_t at = addr, last = addr + page_align(len) - 1;
+	int err = 0;
+
+	while (at - 1 != last) {
+		uintptr_t first = at, end = last;
+		bool found = next_pinned(&first, &end);
+
+		if (!found)
+			first = last + 1;
+		if (first > at && REAL(madvise)((void *)at, first - at, MADV_FREE))
+			err = errno;
+		if (found && (!err || err == ENOMEM) && advise_cold(first, end - first + 1))
+			err = errno;
+		if (err && err != ENOMEM)
+			break;
+		at = found ? end + 1 : first;
+	}
+	return -err;
+}
+
 INTERPOSED int madvise(void *addr, size_t len, int advice)
 {
-	bool discards = advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE;
+	bool discards = advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
 
-	if (unlikely(discards) && pinned())
-		keep(addr, len, PIN_DISCARD);
+	if (unlikely(discards || advice == MADV_FREE) && touches_pinned(addr, len)) {
+		uintptr_t first = (uintptr_t)addr;
+
+		if (advice == MADV_DONTNEED)
+			keep(addr, discarded(first, len), PIN_DISCARD);
+		else if (discards)
+			keep(addr, len, PIN_DISCARD);
+		else if (first % PAGE == 0 && first + page_align(len) - 1 >= first)
+			return (int)result(free_around_pinned(first, len));
+	}
 	return REAL(madvise)(addr, len, advice);
 }
 

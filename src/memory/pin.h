@@ -124,6 +124,9 @@ void pin_hidden_put(struct rf_owner *owner, struct pin_hidden *hidden);
 /* Whether any memory of the owner is pinned: one load, for pass-through paths. */
 bool pin_any(const struct rf_owner *owner);
 
+/* The first run of pinned pages in [*first, *last]: true, and clipped to it. */
+bool pin_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last);
+
 /*
  * Calls @each for every pin of the page at @addr, until it says false. With the owner's
  * lock held: @each takes no lock.
@@ -144,7 +147,7 @@ void pin_release_dma(struct rf_owner *owner);
  */
 enum pin_event {
 	PIN_UNMAP, /* munmap, or MAP_FIXED over it: the range goes away */
-	PIN_DISCARD, /* MADV_DONTNEED, MADV_FREE: private pages are replaced by zeroes */
+	PIN_DISCARD, /* MADV_DONTNEED: private pages are replaced by zeroes */
 	PIN_PROTECT, /* mprotect that takes rights away: see owner_dma_write() for private pages */
 };
 

@@ -388,8 +388,7 @@ static uint64_t keep_some(struct rf_owner *owner, uintptr_t first, uintptr_t las
 	return pages;
 }
 
-/* The first run of pinned addresses in [*first, *last]: true and clipped to it. */
-static bool pinned_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last)
+bool pin_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last)
 {
 	struct pin *pin;
 	uintptr_t end;
@@ -421,7 +420,7 @@ uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin
 	if (!pin_any(owner) || !len || end < first)
 		return 0;
 	pthread_mutex_lock(&owner->moving);
-	while (pinned_run(owner, &first, &last)) {
+	while (pin_run(owner, &first, &last)) {
 		pages += event == PIN_UNMAP ? keep_run(owner, first, last, event) :
 					      keep_some(owner, first, last, event);
 		if (last == end)
