@@ -10,7 +10,9 @@
  * Augmented: each node may carry a summary of its subtree (the largest gap,
  * the highest end). update() computes one node's from its own data and its
  * children's and says whether it changed; insertion and removal call it for
- * every node whose subtree they touched, lowest first.
+ * every node whose subtree they touched, lowest first. What a node's own data
+ * depends on its neighbours (the gap before it) changes in insert() and remove(),
+ * which are told them: they lie on the way down.
  *
  * Insertion and removal remember the way down (links, below). A random tree of
  * 2^32 nodes is about 90 deep at its worst; TREE_DEPTH leaves that far behind.
@@ -41,10 +43,17 @@ struct tree {
  * struct tree_ops - how a tree is ordered and summarised
  * @less: a strict total order
  * @update: recompute @node's summary of its subtree; true if it changed
+ * @insert: @node comes between two others, either may be NULL; may change own data
+ *	of @node and @after. NULL: nothing to do
+ * @remove: @node goes, @after, which is not NULL, follows it; may change own data of
+ *	@after. NULL: nothing to do
  */
 struct tree_ops {
 	bool (*less)(const struct tree_node *a, const struct tree_node *b);
 	bool (*update)(struct tree_node *node);
+	void (*insert)(struct tree_node *node, const struct tree_node *before,
+		       struct tree_node *after);
+	void (*remove)(const struct tree_node *node, struct tree_node *after);
 };
 
 #define tree_entry(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -81,30 +90,37 @@ static inline __attribute__((always_inline)) void tree_update_path(const struct 
 	}
 }
 
-/**
- * tree_insert() - put @node in
- * @touched: the node that follows, if the caller changed its own data because
- *	of @node; or NULL. It is always on the way down, hence updated too
- */
+/* Put @node in. */
 static inline __attribute__((always_inline)) void tree_insert(struct tree *tree,
 							      struct tree_node *node,
-							      const struct tree_ops *ops,
-							      const struct tree_node *touched)
+							      const struct tree_ops *ops)
 {
 	struct tree_node **links[TREE_DEPTH];
 	struct tree_node **link = &tree->root;
 	uint64_t priority = tree_priority(node);
+	struct tree_node *before = NULL;
+	struct tree_node *after = NULL;
 	unsigned depth = 0;
 	unsigned bottom;
 
 	while (*link) {
 		assert(depth < TREE_DEPTH);
 		links[depth++] = link;
-		link = ops->less(node, *link) ? &(*link)->left : &(*link)->right;
+		if (ops->less(node, *link)) {
+			after = *link;
+			link = &after->left;
+		} else {
+			before = *link;
+			link = &before->right;
+		}
 	}
 	*link = node;
 	node->left = NULL;
 	node->right = NULL;
+	if (ops->insert)
+		ops->insert(node, before, after);
+	else
+		after = NULL;
 	ops->update(node);
 
 	/* rotate it up to its priority */
@@ -121,35 +137,46 @@ static inline __attribute__((always_inline)) void tree_insert(struct tree *tree,
 			node->left = up;
 		}
 		ops->update(up);
-		if (up == touched)
-			touched = NULL;
+		if (up == after)
+			after = NULL;
 		*links[depth - 1] = node;
 	}
 	if (depth < bottom)
 		ops->update(node);
-	tree_update_path(ops, links, depth, depth, touched);
+	tree_update_path(ops, links, depth, depth, after);
 }
 
-/**
- * tree_remove() - take @node out
- * @touched: as for tree_insert(): the node that follows
- */
+/* Take @node out. */
 static inline __attribute__((always_inline)) void tree_remove(struct tree *tree,
 							      struct tree_node *node,
-							      const struct tree_ops *ops,
-							      const struct tree_node *touched)
+							      const struct tree_ops *ops)
 {
 	struct tree_node **links[TREE_DEPTH];
 	struct tree_node **link = &tree->root;
+	struct tree_node *after = NULL;
 	unsigned depth = 0;
 	unsigned keep;
+	bool below;
 
 	while (*link != node) {
 		assert(*link && depth < TREE_DEPTH);
 		links[depth++] = link;
-		link = ops->less(node, *link) ? &(*link)->left : &(*link)->right;
+		if (ops->less(node, *link)) {
+			after = *link;
+			link = &after->left;
+		} else {
+			link = &(*link)->right;
+		}
 	}
 	keep = depth;
+	below = ops->remove && node->right;
+	if (below)
+		for (after = node->right; after->left;)
+			after = after->left;
+	if (ops->remove && after)
+		ops->remove(node, after);
+	else
+		after = NULL;
 
 	/* rotate it down until one side is empty; the other takes its place */
 	while (node->left && node->right) {
@@ -177,14 +204,14 @@ static inline __attribute__((always_inline)) void tree_remove(struct tree *tree,
 	 * What follows may lie below: it is then the lowest of the subtree that
 	 * took the place, or on the path. Walk to it so that it is on the path.
 	 */
-	if (touched && node->right) {
+	if (below && node->right) {
 		while (*link) {
 			assert(depth < TREE_DEPTH);
 			links[depth++] = link;
 			link = &(*link)->left;
 		}
 	}
-	tree_update_path(ops, links, depth, keep, touched);
+	tree_update_path(ops, links, depth, keep, after);
 }
 
 #endif

@@ -90,7 +90,7 @@ static bool pin_update(struct tree_node *node)
 	return false;
 }
 
-static const struct tree_ops pin_ops = { pin_less, pin_update };
+static const struct tree_ops pin_ops = { .less = pin_less, .update = pin_update };
 
 static struct access_pin *access_find(struct ioas_access *access, uint64_t first, uint64_t last)
 {
@@ -244,7 +244,7 @@ static void access_unpin(struct ioas_access *access, struct access_pin *pin)
 	pthread_mutex_unlock(&ioas->lock);
 	if (--pin->count)
 		return;
-	tree_remove(&access->pins, &pin->node, &pin_ops, NULL);
+	tree_remove(&access->pins, &pin->node, &pin_ops);
 	alloc_small_free(pin, sizeof(*pin));
 }
 
@@ -444,7 +444,7 @@ int ioas_access_pin(struct ioas_access *access, uint64_t iova, uint64_t length,
 	ret = range_pin(ioas, iova, last, flags, pages);
 	pthread_mutex_unlock(&ioas->lock);
 	if (!ret && !pin->count++)
-		tree_insert(&access->pins, &pin->node, &pin_ops, NULL);
+		tree_insert(&access->pins, &pin->node, &pin_ops);
 	if (ret && !pin->count)
 		alloc_small_free(pin, sizeof(*pin));
 unlock:

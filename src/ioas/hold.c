@@ -89,9 +89,7 @@ static int part_hold(struct rf_ioas *ioas, struct part *part)
 
 static struct part *part_after(const struct rf_ioas *ioas, const struct part *part)
 {
-	struct part *next = part_next(ioas, part);
-
-	return next && next->seg.flags & PART_JOINED ? next : NULL;
+	return part->seg.flags & PART_MORE ? part_next(ioas, part) : NULL;
 }
 
 void part_free(struct rf_ioas *ioas, struct part *part)

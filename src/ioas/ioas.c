@@ -246,6 +246,13 @@ bool ioas_bisects(const struct rf_ioas *ioas, uint64_t iova)
 	return part && (part->seg.first < iova || part->seg.flags & PART_JOINED);
 }
 
+bool ioas_reaches(const struct rf_ioas *ioas, const struct part *part, uint64_t last)
+{
+	if (part->seg.last >= last)
+		return part->seg.last > last || part->seg.flags & PART_MORE;
+	return last < UINT64_MAX && ioas_bisects(ioas, last + 1);
+}
+
 uint64_t areas_drop(struct rf_ioas *ioas, struct part *part, uint64_t last, uint64_t *bytes)
 {
 	uint64_t areas = 0;
@@ -291,8 +298,8 @@ int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum i
 		goto unlock;
 	if (cut == IOAS_CUT_REFUSE) {
 		ret = -EINVAL;
-		if (ioas_bisects(ioas, first) ||
-		    (last < UINT64_MAX && ioas_bisects(ioas, last + 1)))
+		if (part->seg.first < first || part->seg.flags & PART_JOINED ||
+		    ioas_reaches(ioas, part, last))
 			goto unlock;
 		ret = 0;
 	} else {

@@ -36,7 +36,7 @@ static bool run_update(struct tree_node *node)
 	return false;
 }
 
-static const struct tree_ops run_ops = { run_less, run_update };
+static const struct tree_ops run_ops = { .less = run_less, .update = run_update };
 
 /* The run that holds @index, or the first above it, or NULL. */
 static struct run *run_from(const struct pages *pages, uint64_t index)
@@ -163,7 +163,7 @@ static void run_insert(struct pages *pages, struct run *run, uint64_t first, uin
 	run->last = last;
 	run->count = 1;
 	run->pin.addr = addr;
-	tree_insert(&pages->runs, &run->node, &run_ops, NULL);
+	tree_insert(&pages->runs, &run->node, &run_ops);
 }
 
 /* A new run from @run's page @index on. Neither is pinned just now. */
@@ -316,7 +316,7 @@ void pages_release(struct pages *pages, uint64_t first, uint64_t last)
 			run_unpin(pages, run);
 			if (run->hidden)
 				pin_hidden_put(pages->owner, run->hidden);
-			tree_remove(&pages->runs, &run->node, &run_ops, NULL);
+			tree_remove(&pages->runs, &run->node, &run_ops);
 			alloc_small_free(run, sizeof(*run));
 		}
 		run = next;

@@ -34,7 +34,25 @@ static bool part_update(struct tree_node *node)
 	return true;
 }
 
-static const struct tree_ops part_ops = { part_less, part_update };
+static void part_entered(struct tree_node *node, const struct tree_node *before,
+			 struct tree_node *after)
+{
+	struct part *part = part_of(node);
+
+	part->gap = part->seg.first - (before ? part_of(before)->seg.last + 1 : 0);
+	part->max_gap = 0;
+	if (after)
+		part_of(after)->gap = part_of(after)->seg.first - part->seg.last - 1;
+}
+
+static void part_left(const struct tree_node *node, struct tree_node *after)
+{
+	const struct part *part = part_of(node);
+
+	part_of(after)->gap += part->gap + (part->seg.last - part->seg.first + 1);
+}
+
+static const struct tree_ops part_ops = { part_less, part_update, part_entered, part_left };
 
 /* The last part that begins at or below @iova, and the first above it. */
 static void part_neighbours(const struct rf_ioas *ioas, uint64_t iova, struct part **before,
@@ -87,42 +105,31 @@ struct part *area_first(const struct rf_ioas *ioas, struct part *part)
 
 struct part *area_last(const struct rf_ioas *ioas, struct part *part)
 {
-	for (;;) {
-		struct part *next = part_next(ioas, part);
-
-		if (!next || !(next->seg.flags & PART_JOINED))
-			return part;
-		part = next;
-	}
+	while (part->seg.flags & PART_MORE)
+		part = part_next(ioas, part);
+	return part;
 }
 
 void part_insert(struct rf_ioas *ioas, struct part *part)
 {
-	struct part *before;
-	struct part *after;
-
-	part_neighbours(ioas, part->seg.first, &before, &after);
-	part->gap = part->seg.first - (before ? before->seg.last + 1 : 0);
-	part->max_gap = 0;
-	if (after)
-		after->gap = after->seg.first - part->seg.last - 1;
-	tree_insert(&ioas->parts, &part->node, &part_ops, after ? &after->node : NULL);
+	tree_insert(&ioas->parts, &part->node, &part_ops);
 }
 
 void part_remove(struct rf_ioas *ioas, struct part *part)
 {
-	struct part *after = part_next(ioas, part);
-
-	if (after)
-		after->gap += part->gap + (part->seg.last - part->seg.first + 1);
-	tree_remove(&ioas->parts, &part->node, &part_ops, after ? &after->node : NULL);
+	tree_remove(&ioas->parts, &part->node, &part_ops);
 }
 
 void part_absorb(struct rf_ioas *ioas, struct part *part, struct part *next)
 {
-	/* there is no gap between them, and what follows keeps its own */
-	tree_remove(&ioas->parts, &next->node, &part_ops, NULL);
-	part->seg.last = next->seg.last;
+	uint64_t last = next->seg.last;
+
+	if (!(next->seg.flags & PART_MORE))
+		part->seg.flags &= ~PART_MORE;
+	/* there is no gap between them, and what follows keeps its own: an empty part goes */
+	next->seg.last = next->seg.first - 1;
+	part_remove(ioas, next);
+	part->seg.last = last;
 }
 
 /*

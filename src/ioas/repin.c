@@ -76,6 +76,7 @@ struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
 	tail->seg.first = iova;
 	tail->seg.addr += distance;
 	tail->seg.flags |= PART_JOINED;
+	part->seg.flags |= PART_MORE;
 	if (part->seg.flags & PART_HIDDEN) {
 		tail->hidden = part->hidden;
 		tail->user_addr = part->user_addr + distance;

@@ -37,6 +37,7 @@
 #define PART_HIDDEN (1u << 1) /* its memory is hidden: no pin */
 #define PART_LAZY   (1u << 2) /* held only while there is a domain */
 #define PART_HELD   (1u << 3) /* its memory is pinned, or hidden */
+#define PART_MORE   (1u << 4) /* the next part continues this area */
 
 /**
  * struct slice - what an area has of a pages object; its parts share it
@@ -61,10 +62,12 @@ struct slice {
  * @node: in ioas->parts
  * @gap: free IOVA right before it, in bytes
  * @max_gap: the largest @gap in the subtree
+ * @seg: what domains translate; its flags are PART_*
  * @pin: its memory, while held and not hidden; its address is that of @seg
+ * @before_addr: of @seg
+ * @addr: of @seg
  * @hidden: the hidden memory it lies in
  * @user_addr: where hidden memory was when the program mapped it
- * @seg: what domains translate; its flags are PART_*
  * @slice: of shared pages; NULL: the memory is this area's alone
  */
 struct part {
@@ -72,12 +75,17 @@ struct part {
 	uint64_t gap;
 	uint64_t max_gap;
 	union {
-		struct pin pin;
+		struct segment seg;
 		struct {
-			struct pin_hidden *hidden;
-			uintptr_t user_addr;
-			uint64_t unused[3];
-			struct segment seg;
+			uint64_t before_addr[4];
+			union {
+				struct pin pin;
+				struct {
+					uintptr_t addr;
+					struct pin_hidden *hidden;
+					uintptr_t user_addr;
+				};
+			};
 		};
 	};
 	struct slice *slice;
@@ -85,7 +93,7 @@ struct part {
 
 _Static_assert(offsetof(struct part, pin.addr) == offsetof(struct part, seg.addr) &&
 		       sizeof(uintptr_t) == 8,
-	       "a pin ends with the address that a segment begins with");
+	       "a pin begins with the address that a segment ends with");
 
 /**
  * struct ioas_domain - a domain of an address space
@@ -242,6 +250,8 @@ int area_insert(struct rf_ioas *ioas, const struct segment *seg, struct slice *s
 uint64_t areas_drop(struct rf_ioas *ioas, struct part *part, uint64_t last, uint64_t *bytes);
 /* Whether a mapping goes on across the border between @iova - 1 and @iova. */
 bool ioas_bisects(const struct rf_ioas *ioas, uint64_t iova);
+/* Whether one goes on behind @last; @part is the first that touches what ends there. */
+bool ioas_reaches(const struct rf_ioas *ioas, const struct part *part, uint64_t last);
 
 /*
  * user_map.c: where a mapping goes, by the rules of iommufd: *iova is the place

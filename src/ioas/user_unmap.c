@@ -27,7 +27,7 @@ struct batch {
 static void batch_find(struct rf_ioas *ioas, struct part *part, uint64_t last, struct batch *out)
 {
 	*out = (struct batch){ .any = false };
-	if (!ioas->accesses && (last == UINT64_MAX || !ioas_bisects(ioas, last + 1))) {
+	if (!ioas->accesses && !ioas_reaches(ioas, part, last)) {
 		out->any = true;
 		out->last = last;
 		return;
@@ -150,8 +150,8 @@ static void slice_part(struct rf_ioas *ioas, struct part *part, struct slice *mi
 		old->refs--;
 		part->slice = mine;
 		mine->refs++;
-		part = part_next(ioas, part);
-	} while (part && part->seg.flags & PART_JOINED);
+		part = part->seg.flags & PART_MORE ? part_next(ioas, part) : NULL;
+	} while (part);
 }
 
 /* What a cut needs, at hand: so that it cannot fail. */
@@ -209,6 +209,7 @@ static int area_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
 		part = tail;
 	}
 	part->seg.flags &= ~PART_JOINED;
+	part_at(ioas, iova - 1)->seg.flags &= ~PART_MORE;
 	if (slice)
 		slice_part(ioas, part, slice);
 	ioas->nr_areas++;

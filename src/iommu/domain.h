@@ -17,23 +17,23 @@
 
 /**
  * struct segment - a run of IOVA whose bytes lie together in an owner's memory
- * @addr: the owner's address of @first
  * @first: first IOVA
  * @last: last IOVA, inclusive
  * @owner: whose memory
  * @prot: RF_READ, RF_WRITE
  * @flags: the address space's own; no business of domains
+ * @addr: the owner's address of @first
  *
  * Immutable while it is in a domain, but for its flags. @first and @last + 1 are
  * multiples of 8, of the kind's smallest page in fact.
  */
 struct segment {
-	uintptr_t addr;
 	uint64_t first;
 	uint64_t last;
 	struct rf_owner *owner;
 	uint32_t prot;
 	uint32_t flags;
+	uintptr_t addr;
 };
 
 /**

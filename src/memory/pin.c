@@ -51,7 +51,7 @@ static bool pin_update(struct tree_node *node)
 	return true;
 }
 
-static const struct tree_ops pin_tree_ops = { pin_less, pin_update };
+static const struct tree_ops pin_tree_ops = { .less = pin_less, .update = pin_update };
 
 static void pin_count(struct rf_owner *owner, uint64_t change)
 {
@@ -62,13 +62,13 @@ static void pin_count(struct rf_owner *owner, uint64_t change)
 
 void pin_tree_add(struct rf_owner *owner, struct pin *pin)
 {
-	tree_insert(&owner->pins, &pin->node, &pin_tree_ops, NULL);
+	tree_insert(&owner->pins, &pin->node, &pin_tree_ops);
 	pin_count(owner, 1);
 }
 
 void pin_tree_del(struct rf_owner *owner, struct pin *pin)
 {
-	tree_remove(&owner->pins, &pin->node, &pin_tree_ops, NULL);
+	tree_remove(&owner->pins, &pin->node, &pin_tree_ops);
 	pin_count(owner, -1ull);
 }
 

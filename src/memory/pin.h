@@ -99,18 +99,18 @@ struct pin_holder {
 
 /**
  * struct pin - a run of an owner's memory that is mapped for DMA
- * @node: in the owner's tree
- * @max_last: highest @last in the subtree, to the end of its page
- * @holder: whose it is
+ * @addr: first byte; the holder may know it as the end of something of its own
  * @last: last byte
- * @addr: first byte; behind the rest, so that holders may keep more of their own there
+ * @max_last: highest @last in the subtree, to the end of its page
+ * @node: in the owner's tree
+ * @holder: whose it is
  */
 struct pin {
-	struct tree_node node;
-	uintptr_t max_last;
-	struct pin_holder *holder;
-	uintptr_t last;
 	uintptr_t addr;
+	uintptr_t last;
+	uintptr_t max_last;
+	struct tree_node node;
+	struct pin_holder *holder;
 };
 
 /* With the holder's lock held. Never fail. */

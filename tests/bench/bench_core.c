@@ -13,18 +13,36 @@
 #include <time.h>
 
 #include "base/gate.h"
+#include "ioas/domains.h"
 #include "ioas/ioas.h"
+#include "ioas/user_map.h"
 #include "iommu/domain.h"
 #include "memory/fault.h"
 #include "memory/owner.h"
 
 #define PAGE	4096ull
+#define MIB	(1ull << 20)
 #define GIB	(1ull << 30)
 #define TIB	(1ull << 40)
 #define BASE	(4 * GIB) /* above the MSI window */
 #define BATCHES 15
 #define MILLION (1ull << 20)
 #define DENSE	100000ull
+
+/* ns, in the kernel's core without the system call; Linux pins pages for a domain, we need not */
+#define QUOTED(what)	"Linux 6.12 iommufd, quoted: " what
+#define PINS		"; it pins pages, we need not"
+#define PAIR_BARE	(90.0 + 60.0)
+#define PAIR_MOCK	(471.0 + 381.0)
+#define PAIR_64MIB_BARE (70.0 + 40.0)
+#define PAIR_64MIB_MOCK ((47.0 + 46.0) * 64 * MIB / PAGE)
+#define COPY_BARE	(70.0 + 40.0)
+#define COPY_MOCK	(391.0 + 381.0)
+#define COPY_64MIB_MOCK ((44.0 + 46.0) * 64 * MIB / PAGE)
+#define SEARCH_1000	4837.0
+#define SEARCH_100000	3430000.0
+#define HOLE_BARE	(871.0 + 140.0)
+#define HOLE_MOCK	(1432.0 + 561.0)
 
 /* ns; Linux 6.12's iommufd, one mock domain attached */
 #define IOMMUFD	       "Linux 6.12 iommufd with a mock domain, quoted"
@@ -191,6 +209,163 @@ static void fill(uint64_t base, uint64_t count)
 	}
 }
 
+/* Mappings by iommufd's rules, in a space with a mock domain or without any. */
+static struct rf_ioas *user;
+static struct rf_ioas *copies;
+static uint64_t user_size;
+static bool user_fixed;
+
+#define USER_BASE (16 * MIB) /* where a mock domain's aperture begins */
+
+static uint64_t user_map(struct rf_ioas *space, char *addr, uint64_t length, bool fixed,
+			 uint64_t iova)
+{
+	struct user_map map = {
+		.owner = owner,
+		.addr = (uintptr_t)addr,
+		.memfd = -1,
+		.length = length,
+		.prot = RF_READ | RF_WRITE,
+		.fixed = fixed,
+		.iova = iova,
+	};
+
+	must(ioas_user_map(space, &map, &iova), "user map");
+	return iova;
+}
+
+static void user_unmap(struct rf_ioas *space, uint64_t iova, uint64_t length)
+{
+	uint64_t unmapped;
+
+	must(ioas_user_unmap(space, iova, length, &unmapped), "user unmap");
+}
+
+static void user_pair(uint64_t count)
+{
+	char *addr = user_size == PAGE ? page : tebi;
+
+	while (count--)
+		user_unmap(user, user_map(user, addr, user_size, user_fixed, USER_BASE), user_size);
+}
+
+static void user_copy(uint64_t count)
+{
+	while (count--) {
+		uint64_t iova = USER_BASE;
+
+		must(ioas_user_copy(copies, user, USER_BASE, user_size, RF_READ | RF_WRITE, true,
+				    &iova),
+		     "copy");
+		user_unmap(copies, iova, user_size);
+	}
+}
+
+static uint64_t user_holes;
+
+/* Of dense mappings one is taken out and put back. */
+static void user_hole(uint64_t count)
+{
+	while (count--) {
+		uint64_t iova = USER_BASE + scatter(count) % user_holes * PAGE;
+
+		user_unmap(user, iova, PAGE);
+		user_map(user, page, PAGE, true, iova);
+	}
+}
+
+/* Memory all of which is there, as it is for a kernel that pins it. */
+static void user_fill(uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		user_map(user, page, PAGE, true, USER_BASE + i * PAGE);
+	user_holes = nr;
+}
+
+static void bench_user_pairs(const char *where, double pair, double pair_64mib, double copy,
+			     double copy_64mib, const char *peer)
+{
+	char name[100];
+
+	user_fixed = true;
+	user_size = PAGE;
+	snprintf(name, sizeof(name), "iommufd map + unmap one page, %s", where);
+	row(name, median(user_pair, 20000), "ns", pair, peer, "");
+	user_map(user, page, PAGE, true, USER_BASE);
+	snprintf(name, sizeof(name), "iommufd copy + unmap one page, %s", where);
+	row(name, median(user_copy, 20000), "ns", copy, peer, "");
+	user_unmap(user, USER_BASE, PAGE);
+	user_size = 64 * MIB;
+	snprintf(name, sizeof(name), "iommufd map + unmap 64 MiB, %s", where);
+	row(name, median(user_pair, 2000), "ns", pair_64mib, peer, "");
+	user_map(user, tebi, user_size, true, USER_BASE);
+	snprintf(name, sizeof(name), "iommufd copy + unmap 64 MiB, %s", where);
+	row(name, median(user_copy, 2000), "ns", copy_64mib, peer, "");
+	user_unmap(user, USER_BASE, user_size);
+}
+
+static void bench_user_dense(uint64_t nr, double search, double hole, const char *where)
+{
+	char name[100];
+
+	user_fill(nr);
+	user_fixed = false;
+	user_size = PAGE;
+	if (search > 0) {
+		snprintf(name, sizeof(name),
+			 "iommufd auto-IOVA among %llu mappings, map + unmap, %s",
+			 (unsigned long long)nr, where);
+		row(name, median(user_pair, 5000), "ns", search, QUOTED("the map") PINS, "");
+	}
+	if (hole > 0) {
+		snprintf(name, sizeof(name), "iommufd unmap + map in a random hole among %llu, %s",
+			 (unsigned long long)nr, where);
+		row(name, median(user_hole, 5000), "ns", hole, QUOTED("map + unmap") PINS, "");
+	}
+	user_unmap(user, 0, UINT64_MAX);
+}
+
+static void bench_user_bytes(const char *where)
+{
+	char name[100];
+	double before;
+
+	/* of a size of its own, so that none of it is left over from before */
+	before = resident();
+	for (uint64_t i = 0; i < MILLION / 4; i++)
+		user_map(user, page, PAGE, true, USER_BASE + i * PAGE);
+	snprintf(name, sizeof(name), "iommufd: memory a 4 KiB mapping, 262,144 of them, %s", where);
+	row(name, (resident() - before) / (MILLION / 4.0), "bytes", BTREE_BYTES, BTREE,
+	    "<= 128 bytes");
+}
+
+static void bench_user(void)
+{
+	struct domain *mock[2];
+
+	must(ioas_new(&user), "new");
+	must(ioas_new(&copies), "new");
+	bench_user_pairs("no domain", PAIR_BARE, PAIR_64MIB_BARE, COPY_BARE, COPY_BARE,
+			 QUOTED("the sum of both"));
+	bench_user_dense(100000, 0, HOLE_BARE, "no domain");
+	must(ioas_add_domain(user, iommu_kind_mock(0), 0, &mock[0]), "domain");
+	must(ioas_add_domain(copies, iommu_kind_mock(0), 0, &mock[1]), "domain");
+	bench_user_pairs("a mock domain", PAIR_MOCK, PAIR_64MIB_MOCK, COPY_MOCK, COPY_64MIB_MOCK,
+			 QUOTED("the sum of both") PINS);
+	bench_user_dense(1000, SEARCH_1000, 0, "a mock domain");
+	bench_user_dense(100000, SEARCH_100000, HOLE_MOCK, "a mock domain");
+	ioas_del_domain(user, mock[0]);
+	ioas_del_domain(copies, mock[1]);
+	rf_ioas_free(copies);
+	rf_ioas_free(user);
+
+	must(ioas_new(&user), "new");
+	must(ioas_add_domain(user, iommu_kind_mock(0), 0, &mock[0]), "domain");
+	bench_user_bytes("a mock domain");
+	ioas_del_domain(user, mock[0]);
+	rf_ioas_free(user);
+}
+
 static void bench_small(void)
 {
 	row("map + unmap one 4 KiB page", median(map_unmap_page, 20000), "ns", IOMMUFD_PAIR,
@@ -252,6 +427,7 @@ int main(void)
 	domain_del_gate(domain, &gate);
 	bench_full();
 	bench_translate();
+	bench_user();
 	printf("\n]\n");
 
 	ioas_put_domain(ioas, domain);

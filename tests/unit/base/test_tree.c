@@ -49,7 +49,27 @@ static bool item_update(struct tree_node *node)
 	return true;
 }
 
-static const struct tree_ops ops = { item_less, item_update };
+/* What follows, and what comes before, as told; the weight the one that follows shall have. */
+static const struct tree_node *told_before, *told_after;
+static uint64_t new_weight;
+
+static void item_inserted(struct tree_node *node, const struct tree_node *before,
+			  struct tree_node *after)
+{
+	told_before = before;
+	told_after = after;
+	if (after)
+		item_of(after)->weight = new_weight;
+}
+
+static void item_removed(const struct tree_node *node, struct tree_node *after)
+{
+	told_after = after;
+	item_of(after)->weight = new_weight;
+}
+
+static const struct tree_ops ops = { item_less, item_update, item_inserted, item_removed };
+static const struct tree_ops plain_ops = { .less = item_less, .update = item_update };
 
 /* Checks order and summaries below @node; returns the number of nodes, *depth the height. */
 static size_t check(const struct tree_node *node, uint64_t *last_key, bool *any, unsigned *depth)
@@ -87,14 +107,20 @@ static size_t check_all(const struct tree *tree, unsigned *depth)
 	return check(tree->root, &last, &any, depth);
 }
 
-static struct item *following(struct item *items, size_t nr, const struct item *item)
+static const struct tree_node *following(struct item *items, size_t nr, const struct item *item)
 {
-	struct item *best = NULL;
+	for (const struct item *i = item + 1; i < items + nr; i++)
+		if (i->in)
+			return &i->node;
+	return NULL;
+}
 
-	for (size_t i = 0; i < nr; i++)
-		if (items[i].in && items[i].key > item->key && (!best || items[i].key < best->key))
-			best = &items[i];
-	return best;
+static const struct tree_node *preceding(struct item *items, const struct item *item)
+{
+	for (const struct item *i = item; i-- > items;)
+		if (i->in)
+			return &i->node;
+	return NULL;
 }
 
 static void keeps_order_and_summaries_through_random_changes(void **state)
@@ -110,22 +136,25 @@ static void keeps_order_and_summaries_through_random_changes(void **state)
 		items[i].key = i * 10;
 	for (unsigned step = 0; step < 20000; step++) {
 		struct item *item = &items[random_below(&rnd, N)];
-		struct item *next = following(items, N, item);
+		bool plain = !random_below(&rnd, 4);
 
 		/* each change also changes the one that follows, as gaps do */
-		if (next && random_below(&rnd, 2))
-			next->weight = random_below(&rnd, 1000);
-		else
-			next = NULL;
+		new_weight = random_below(&rnd, 1000);
+		told_before = NULL;
+		told_after = NULL;
 		if (item->in) {
-			tree_remove(&tree, &item->node, &ops, next ? &next->node : NULL);
+			tree_remove(&tree, &item->node, plain ? &plain_ops : &ops);
 			in--;
 		} else {
 			item->weight = random_below(&rnd, 1000);
 			item->max = 12345;
-			tree_insert(&tree, &item->node, &ops, next ? &next->node : NULL);
+			tree_insert(&tree, &item->node, plain ? &plain_ops : &ops);
+			if (!plain)
+				assert_ptr_equal(told_before, preceding(items, item));
 			in++;
 		}
+		if (!plain)
+			assert_ptr_equal(told_after, following(items, N, item));
 		item->in = !item->in;
 		assert_int_equal(check_all(&tree, &depth), in);
 	}
@@ -141,12 +170,12 @@ static void stays_shallow_when_filled_in_order(void **state)
 
 	for (size_t i = 0; i < N; i++) {
 		items[i].key = i;
-		tree_insert(&tree, &items[i].node, &ops, NULL);
+		tree_insert(&tree, &items[i].node, &ops);
 	}
 	assert_int_equal(check_all(&tree, &depth), N);
 	assert_in_range(depth, 17, 60);
 	for (size_t i = 0; i < N; i++)
-		tree_remove(&tree, &items[i].node, &ops, NULL);
+		tree_remove(&tree, &items[i].node, &ops);
 	assert_null(tree.root);
 	free(items);
 }
