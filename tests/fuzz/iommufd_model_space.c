@@ -56,6 +56,15 @@ static void enter(struct model *m, struct model_space *s, const struct piece *p,
 	m->next_area++;
 }
 
+/* Whether there are cells for all of it. */
+static bool in_window(uint64_t iova, uint64_t length)
+{
+	unsigned first = model_cell(iova), last = model_cell(iova + length - 1);
+
+	return !(iova % MODEL_CELL) && last < MODEL_CELLS &&
+	       last == first + length / MODEL_CELL - 1;
+}
+
 static int enter_pieces(struct model *m, uint32_t ioas, uint32_t flags, const struct piece *pieces,
 			unsigned nr, uint64_t length, uint64_t *iova)
 {
@@ -80,8 +89,7 @@ static int enter_pieces(struct model *m, uint32_t ioas, uint32_t flags, const st
 		if (pieces[i].length & mask)
 			return MODEL_UNSURE;
 	}
-	if (*iova % MODEL_CELL || model_cell(*iova) == MODEL_CELLS ||
-	    model_cell(*iova + length - 1) != model_cell(*iova) + length / MODEL_CELL - 1)
+	if (!in_window(*iova, length))
 		return MODEL_UNSURE;
 	if (model_has_domain(m, ioas))
 		for (unsigned i = 0; i < nr; i++)
