@@ -23,6 +23,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "group/group.h"
 #include "machine/driver_files.h"
 #include "machine/driver_hotplug.h"
 #include "machine/fail.h"
@@ -187,7 +188,9 @@ static int driver_probe(const struct session_files *files, const char *driver, c
 	path_print(path, "sys/bus/pci/devices/%s/iommu_group", address);
 	grouped = link_name(files, path, group);
 	if (!vfio)
-		return grouped && group_in_use(files, group) ? -EBUSY : 0;
+		return grouped && !driver_manages_dma(driver) && group_in_use(files, group) ?
+			       -EBUSY :
+			       0;
 	if (!grouped)
 		return -EINVAL;
 	path_print(path, "sys/bus/pci/devices/%s/config", address);
