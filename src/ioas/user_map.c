@@ -15,6 +15,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "base/stats.h"
@@ -115,8 +116,10 @@ int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, bool fixe
 static uint64_t file_page(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
-	if (fstatfs(fd, &fs))
+	/* a device node on a tmpfs is no memory */
+	if (fstatfs(fd, &fs) || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return 0;
 	if ((uint32_t)fs.f_type == TMPFS_MAGIC)
 		return PAGE;

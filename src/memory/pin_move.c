@@ -340,9 +340,11 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 	struct pin_shift shift = { .first = first, .last = last };
 	struct pin_hidden *hidden = hidden_new(owner, first, last);
 	uint64_t pages = 0;
+	bool freed = false; /* who had pinned it let go meanwhile: nothing to keep */
 
 	move_init(&move, owner, first, last);
 	if (hidden && move_begin(&move)) {
+		freed = !move.pins;
 		if (move.pins)
 			pages = chunks_move(&move, hidden->first, event);
 		shift.to = first;
@@ -355,7 +357,7 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 	move_free(&move);
 	if (hidden)
 		pin_hidden_put(owner, hidden);
-	if (event != PIN_PROTECT) {
+	if (event != PIN_PROTECT && !freed) {
 		stats_add(&stats()->pins_moved, pages);
 		stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
 	}
