@@ -37,6 +37,7 @@
 #include "interpose/enter.h"
 #include "interpose/fd.h"
 #include "interpose/fork.h"
+#include "interpose/holder.h"
 #include "interpose/internal.h"
 #include "interpose/lock.h"
 #include "interpose/stack.h"
@@ -122,7 +123,7 @@ static void views_free(struct bar_views *old)
 
 	for (unsigned i = 0; old && i < old->nr; i++) {
 		struct rf_device *dev = old->view[i].dev;
-		bool mapped = false;
+		bool mapped = !dev;
 
 		engine_lock(&views_lock);
 		now = bar_views_now;
@@ -140,7 +141,7 @@ static void views_free(struct bar_views *old)
 /* Pages of a device whose memory is disabled are inaccessible: see bar_access.c. */
 static int page_prot(const struct bar_view *v, enum rf_area_kind kind, bool open)
 {
-	if (!config_memory_enabled(v->dev))
+	if (v->dev && !config_memory_enabled(v->dev))
 		return PROT_NONE;
 	switch (kind) {
 	case RF_AREA_RAM:
@@ -155,19 +156,25 @@ static int page_prot(const struct bar_view *v, enum rf_area_kind kind, bool open
 	return PROT_NONE;
 }
 
+static enum rf_area_kind view_kind(const struct bar_view *v, uintptr_t addr)
+{
+	uint64_t off = v->offset + (addr - v->first);
+
+	return v->dev ? bar_page_kind(v->dev, v->bar, off) : holder_page_kind(v->file, v->bar, off);
+}
+
 /* Protect a view, which is PROT_NONE all over or protected otherwise. 0 or a negative errno. */
 static int view_protect(const struct bar_view *v)
 {
-	bool open = doorbell_is_open(v->dev);
+	bool open = v->dev && doorbell_is_open(v->dev);
 	uintptr_t addr = v->first, end;
 	int ret = 0;
 
 	while (!ret && addr - 1 != v->last) {
-		enum rf_area_kind kind =
-			bar_page_kind(v->dev, v->bar, v->offset + (addr - v->first));
+		enum rf_area_kind kind = view_kind(v, addr);
 
 		for (end = addr + PAGE; end - 1 != v->last; end += PAGE)
-			if (bar_page_kind(v->dev, v->bar, v->offset + (end - v->first)) != kind)
+			if (view_kind(v, end) != kind)
 				break;
 		ret = sys_mprotect((void *)addr, end - addr, page_prot(v, kind, open));
 		addr = end;
@@ -203,6 +210,24 @@ void bar_show_doorbells(struct rf_device *dev)
 	engine_unlock(&views_lock);
 }
 
+void bar_areas(const struct rf_device *dev, unsigned bar, struct rf_bar_area *areas)
+{
+	const struct rf_bar_area *decl = dev->bars[bar].decl->areas;
+	unsigned n = 0;
+
+	memset(areas, 0, RF_BAR_AREAS * sizeof(*areas));
+	for (unsigned i = 0; i < RF_BAR_AREAS && decl[i].size; i++) {
+		uint64_t off = 0;
+
+		/* an area with the MSI-X table in it is left to trapping */
+		while (off < decl[i].size &&
+		       bar_page_kind(dev, bar, decl[i].offset + off) == decl[i].kind)
+			off += PAGE;
+		if (off >= decl[i].size)
+			areas[n++] = decl[i];
+	}
+}
+
 void bar_show_memory(void)
 {
 	const struct bar_views *now;
@@ -222,12 +247,13 @@ void bar_show_memory(void)
  * Map @v, with views_lock held, @len bytes where @addr and @flags say. What can
  * fail is done before what is there is replaced, save its protection.
  */
-static void *view_map(struct bar_view *v, void *addr, size_t len, int flags, struct bar_views **old)
+static void *view_map(struct bar_view *v, void *addr, size_t len, int flags, int memfd,
+		      struct bar_views **old)
 {
 	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
-	int memfd = bar_backing(v->dev, v->bar), ret;
 	struct bar_views *with = NULL, *without = NULL;
 	void *p = addr;
+	int ret;
 
 	flags &= ~(MAP_POPULATE | MAP_LOCKED);
 	if (memfd < 0)
@@ -245,7 +271,7 @@ static void *view_map(struct bar_view *v, void *addr, size_t len, int flags, str
 	ret = bar_views_edit(bar_views_now, v->first, v->last, NULL, &without);
 	if (!ret)
 		ret = bar_views_edit(bar_views_now, v->first, v->last, v, &with);
-	if (!ret)
+	if (!ret && engine_owner())
 		ret = owner_add_device_range(engine_owner(), v->first, len);
 	if (!ret && over) {
 		p = sys_mmap(addr, len, PROT_NONE, flags, memfd, (off_t)v->offset);
@@ -272,14 +298,37 @@ refused:
 	return (void *)(long)ret;
 }
 
+/* What a file says of a mapping of it. A holder's @memfd is the caller's to close. */
+static int view_describe(struct bar_view *v, struct file *file, uint64_t off, uint64_t len,
+			 int flags, int *memfd)
+{
+	struct file_mapping m;
+	int ret;
+
+	v->file = file;
+	if (holder_is(file)) {
+		signals_install();
+		return holder_mmap(file, off, len, v->prot, flags, memfd, &v->bar, &v->offset);
+	}
+	if (!file->ops->mmap)
+		return -ENODEV;
+	ret = file->ops->mmap(file, off, len, v->prot, flags, &m);
+	if (ret)
+		return ret;
+	v->dev = m.dev;
+	v->bar = m.bar;
+	v->offset = m.offset;
+	*memfd = bar_backing(m.dev, m.bar);
+	return 0;
+}
+
 void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	struct bar_view view = { .prot = prot };
 	struct bar_views *old = NULL;
-	struct file_mapping m;
 	struct open_file *of;
+	int ret, memfd = -1;
 	void *p;
-	int ret;
 
 	of = fd_get(fd, &ret);
 	if (!of)
@@ -292,20 +341,17 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	if ((of->oflags & O_ACCMODE) == O_WRONLY ||
 	    ((of->oflags & O_ACCMODE) == O_RDONLY && (flags & MAP_SHARED) && (prot & PROT_WRITE)))
 		goto refused;
-	ret = -ENODEV;
-	if (of->file->ops->mmap)
-		ret = of->file->ops->mmap(of->file, (uint64_t)off, len, prot, flags, &m);
+	ret = view_describe(&view, of->file, (uint64_t)off, len, flags, &memfd);
 	if (ret)
 		goto refused;
-	view.dev = m.dev;
-	view.bar = m.bar;
-	view.offset = m.offset;
-	view.file = of->file;
-	if (m.dev)
-		doorbell_prepare(m.dev);
+	of->dev = view.dev;
+	if (view.dev)
+		doorbell_prepare(view.dev);
 	engine_lock(&views_lock);
-	p = view_map(&view, addr, len, flags, &old);
+	p = view_map(&view, addr, len, flags, memfd, &old);
 	engine_unlock(&views_lock);
+	if (!view.dev)
+		sys_close(memfd);
 	views_free(old);
 	fd_put(of);
 	return p;
@@ -408,7 +454,7 @@ static int protect_view(const struct bar_view *piece, void *arg)
 	struct protecting *p = arg;
 
 	p->reached = piece->first;
-	return piece->dev ? view_protect(piece) : 0;
+	return piece->file ? view_protect(piece) : 0;
 }
 
 static int protect_other(void *addr, size_t len, void *arg)
@@ -428,7 +474,7 @@ static void protect_undo(struct bar_views *next, uintptr_t first, uintptr_t last
 		if (v->first < first || v->first > last)
 			continue;
 		v->prot = bar_views_find(bar_views_now, v->first)->prot;
-		if (v->dev)
+		if (v->file)
 			view_protect(v);
 	}
 }
@@ -494,7 +540,8 @@ void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uint
 	p = (void *)addr;
 	if (flags & MREMAP_FIXED) {
 		moved = bar_view_clip(v, addr, addr + new_len - 1);
-		p = view_map(&moved, (void *)to, new_len, MAP_SHARED | MAP_FIXED, &old);
+		p = view_map(&moved, (void *)to, new_len, MAP_SHARED | MAP_FIXED,
+			     bar_backing(v->dev, v->bar), &old);
 		if (sys_failed(p))
 			goto out;
 	}
@@ -530,18 +577,42 @@ void bar_fork_parent(void)
 	engine_unlock(&views_lock);
 }
 
+/*
+ * The file of a mapping that was the parent's, reached through one of the numbers
+ * that we inherited with it; NULL: there is none, or no memory.
+ */
+static struct file *inherited_file(const struct bar_view *v)
+{
+	struct rf_bar_area areas[RF_BAR_AREAS];
+	int fd = fd_of_file(v->file), oflags;
+	struct file *file;
+	ino_t inode;
+
+	if (!v->dev || fd < 0 || holder_new(fd, &file, &inode, &oflags))
+		return NULL;
+	bar_areas(v->dev, v->bar, areas);
+	holder_set_areas(file, v->bar, areas);
+	return file;
+}
+
+/*
+ * The set is a copy of the parent's, whose file references are the parent's too,
+ * and nobody else looks at it yet.
+ */
 void bar_abandon(void)
 {
 	struct bar_views *now = bar_views_now;
 
+	engine_lock_renew(&views_lock);
+	memset(&bar_views_gate, 0, sizeof(bar_views_gate));
 	for (unsigned i = 0; now && i < now->nr; i++) {
 		struct bar_view *v = &now->view[i];
 
 		sys_mprotect((void *)v->first, v->last - v->first + 1, PROT_NONE);
+		v->file = v->file ? inherited_file(v) : NULL;
 		v->dev = NULL;
-		v->file = NULL;
+		if (v->file)
+			view_protect(v);
 	}
-	engine_lock_renew(&views_lock);
-	memset(&bar_views_gate, 0, sizeof(bar_views_gate));
 	stack_abandon();
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct rf_bar_area;
 struct rf_device;
 
 extern atomic_uint bar_nr_views, bar_memory_shown;
@@ -46,6 +47,9 @@ int bar_between(uintptr_t addr, size_t len, int (*fn)(void *addr, size_t len, vo
 int bar_copy_from(void *dst, uintptr_t src, size_t len);
 int bar_copy_to(uintptr_t dst, const void *src, size_t len);
 
+/* Which pages of a BAR are no TRAP, for somebody who cannot ask page by page. */
+void bar_areas(const struct rf_device *dev, unsigned bar, struct rf_bar_area *areas);
+
 /* The device's doorbell pages were opened or closed: let all its mappings show that. */
 void bar_show_doorbells(struct rf_device *dev);
 
@@ -63,6 +67,7 @@ static inline void bar_follow_memory(void)
 		bar_show_memory();
 }
 
+/* In a child of fork, after the descriptor table: mappings go on through the parent. */
 void bar_abandon(void);
 void bar_fork_prepare(void);
 void bar_fork_parent(void);

@@ -8,8 +8,8 @@
  * mappings is taken here.
  *
  * With COMMAND.MEMORY off, or in D3, an access is a bus error; EFAULT to a system
- * call. In a child whose parent's device it was, loads give ones and stores are
- * dropped.
+ * call. In a child that has inherited a mapping, but no descriptor to reach its
+ * parent by, loads give ones and stores are dropped.
  */
 #include <errno.h>
 #include <signal.h>
@@ -24,6 +24,7 @@
 #include "interpose/doorbell.h"
 #include "interpose/engine.h"
 #include "interpose/fork.h"
+#include "interpose/holder.h"
 #include "interpose/mmio.h"
 #include "interpose/stack.h"
 #include "memory/fault.h"
@@ -51,6 +52,8 @@ static void view_load(void *opaque, uint64_t off, void *buf, unsigned size)
 
 	if (v->dev && config_memory_enabled(v->dev))
 		bar_read_bytes(v->dev, v->bar, v->offset + off, buf, size);
+	else if (v->file && !v->dev)
+		holder_load(v->file, v->bar, v->offset + off, buf, size);
 	else
 		memset(buf, 0xff, size);
 }
@@ -60,10 +63,14 @@ static void view_store(void *opaque, uint64_t off, const void *buf, unsigned siz
 	static atomic_bool told;
 	const struct bar_view *v = opaque;
 
+	if (v->file && !v->dev) {
+		holder_store(v->file, v->bar, v->offset + off, buf, size);
+		return;
+	}
 	if (!v->dev) {
 		if (!atomic_exchange(&told, true))
-			log_line(LOG_WARN,
-				 "a child process writes to its parent's device: ignored");
+			log_line(LOG_WARN, "a child writes to its parent's device, which it has no "
+					   "descriptor of: ignored");
 		return;
 	}
 	if (!config_memory_enabled(v->dev))

@@ -20,11 +20,12 @@
  * struct bar_view - a mapped piece of a BAR
  * @first: first address
  * @last: last address, inclusive
- * @dev: the device; NULL: it was the parent's, before a fork
+ * @dev: the device; NULL: it is in another process
  * @bar: BAR index
  * @offset: of @first in the BAR
  * @prot: what the program asked for
- * @file: the device's file; NULL with @dev
+ * @file: the device's file; without @dev it is a holder (holder.h), or NULL for a
+ *	mapping that cannot be reached any more
  */
 struct bar_view {
 	uintptr_t first;

@@ -199,7 +199,7 @@ static void poller_run(struct poller *p)
 static void *poller_thread(void *arg)
 {
 	struct poller *p = arg;
-	uint64_t mask = ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+	uint64_t mask = signals_thread();
 
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	pthread_setname_np(pthread_self(), "rf-poll");

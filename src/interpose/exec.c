@@ -26,6 +26,7 @@
 #include "interpose/engine.h"
 #include "interpose/paths.h"
 #include "interpose/real.h"
+#include "interpose/service.h"
 #include "interpose/signals.h"
 #include "machine/session.h"
 
@@ -266,12 +267,14 @@ INTERPOSED int execle(const char *path, const char *arg, ...)
 INTERPOSED int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			   const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
+	service_start_for_exec();
 	return REAL(posix_spawn)(pid, path, actions, attr, argv, ENV_COMPLETED(envp));
 }
 
 INTERPOSED int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			    const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
+	service_start_for_exec();
 	return REAL(posix_spawnp)(pid, file, actions, attr, argv, ENV_COMPLETED(envp));
 }
 
@@ -296,12 +299,14 @@ static void env_complete_own(void)
 INTERPOSED int system(const char *command)
 {
 	env_complete_own();
+	service_start_for_exec();
 	return REAL(system)(command);
 }
 
 INTERPOSED FILE *popen(const char *command, const char *mode)
 {
 	env_complete_own();
+	service_start_for_exec();
 	return REAL(popen)(command, mode);
 }
 

@@ -28,52 +28,34 @@
  * Numbers from FD_MAX up are never ours: whoever has that many files open gets
  * EMFILE from us.
  *
- * Locks: table_lock around every change; not held while a file is released.
+ * Locks: fd_table_lock around every change; not held while a file is released.
  */
 #include "interpose/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/hidden.h"
+#include "base/sys.h"
+#include "interpose/fd_private.h"
 #include "interpose/fork.h"
-#include "interpose/lock.h"
-#include "interpose/ready.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1u << 2)
 #endif
 
 uint8_t fd_marks[FD_MAX];
-static _Atomic(void *) fd_table[FD_MAX];
-static struct open_file *open_list;
-static struct open_file *free_list;
-static atomic_uint nr_open;
-static struct engine_lock table_lock = ENGINE_LOCK_INIT;
-
-/* A system call with a negative errno, as sys_*. */
-#define RAW(...)                                  \
-	({                                        \
-		int saved_ = errno;               \
-		long ret_ = syscall(__VA_ARGS__); \
-                                                  \
-		if (ret_ < 0)                     \
-			ret_ = -errno;            \
-		errno = saved_;                   \
-		(int)ret_;                        \
-	})
+_Atomic(void *) fd_table[FD_MAX];
+struct open_file *fd_open_list;
+struct open_file *fd_free_list;
+atomic_uint fd_nr_open;
+struct engine_lock fd_table_lock = ENGINE_LOCK_INIT;
 
 bool fd_any(void)
 {
-	return atomic_load_explicit(&nr_open, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&fd_nr_open, memory_order_relaxed) != 0;
 }
 
 bool fd_is_there(int fd)
@@ -81,14 +63,7 @@ bool fd_is_there(int fd)
 	return RAW(SYS_fcntl, fd, F_GETFD) >= 0;
 }
 
-static void table_set(int fd, enum fd_mark mark, void *what)
-{
-	atomic_store_explicit(&fd_table[fd], what, memory_order_release);
-	__atomic_store_n(&fd_marks[fd], mark, __ATOMIC_RELEASE);
-}
-
-/* What the number meant until now, if it was a file. */
-static struct open_file *table_forget(int fd)
+struct open_file *fd_forget(int fd)
 {
 	struct open_file *d = fd_mark(fd) == FD_FILE ? fd_table[fd] : NULL;
 
@@ -97,8 +72,7 @@ static struct open_file *table_forget(int fd)
 	return d;
 }
 
-/* The first number of ours in [from, last], or -1. */
-static int table_next(unsigned from, unsigned last)
+int fd_next(unsigned from, unsigned last)
 {
 	if (last >= FD_MAX)
 		last = FD_MAX - 1;
@@ -107,7 +81,7 @@ static int table_next(unsigned from, unsigned last)
 	return from <= last ? (int)from : -1;
 }
 
-static bool open_file_tryget(struct open_file *d)
+bool fd_tryget(struct open_file *d)
 {
 	unsigned refs = atomic_load_explicit(&d->refs, memory_order_relaxed);
 
@@ -124,10 +98,12 @@ struct open_file *fd_get(int fd, int *err)
 	struct open_file *d;
 
 	fork_settle();
-	*err = fd_mark(fd) == FD_FOREIGN ? -ENODEV : -EBADF;
+	*err = fd_mark(fd) == FD_FOREIGN ? fd_settle_foreign(fd) : -EBADF;
+	if (!*err)
+		*err = -EBADF;
 	while (fd_mark(fd) == FD_FILE) {
 		d = atomic_load_explicit(&fd_table[fd], memory_order_acquire);
-		if (!d || !open_file_tryget(d))
+		if (!d || !fd_tryget(d))
 			return NULL;
 		if (atomic_load_explicit(&fd_table[fd], memory_order_acquire) == d)
 			return d;
@@ -142,10 +118,10 @@ void fd_put(struct open_file *d)
 		return;
 	file_put(d->file);
 	d->file = NULL;
-	engine_lock(&table_lock);
-	d->next = free_list;
-	free_list = d;
-	engine_unlock(&table_lock);
+	engine_lock(&fd_table_lock);
+	d->next = fd_free_list;
+	fd_free_list = d;
+	engine_unlock(&fd_table_lock);
 }
 
 const char *fd_path(int fd)
@@ -164,7 +140,7 @@ const char *fd_path(int fd)
 
 /* Hidden numbers. */
 
-static void hide_locked(int *slot)
+void fd_hide_locked(int *slot)
 {
 	int high = RAW(SYS_fcntl, *slot, F_DUPFD_CLOEXEC, hidden_floor());
 
@@ -176,20 +152,20 @@ static void hide_locked(int *slot)
 		*slot = high;
 	}
 	if (*slot < FD_MAX)
-		table_set(*slot, FD_HIDDEN, slot);
+		fd_mean(*slot, FD_HIDDEN, slot);
 }
 
 void fd_hide(int *slot)
 {
-	engine_lock(&table_lock);
-	hide_locked(slot);
-	engine_unlock(&table_lock);
+	engine_lock(&fd_table_lock);
+	fd_hide_locked(slot);
+	engine_unlock(&fd_table_lock);
 }
 
-static void hidden_close_locked(int *slot)
+void fd_hidden_close_locked(int *slot)
 {
 	if (*slot < FD_MAX)
-		table_forget(*slot);
+		fd_forget(*slot);
 	sys_close(*slot);
 	*slot = -1;
 }
@@ -198,17 +174,17 @@ int fd_hidden_use(const int *slot, int (*fn)(int fd))
 {
 	int ret;
 
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 	ret = fn(*slot);
-	engine_unlock(&table_lock);
+	engine_unlock(&fd_table_lock);
 	return ret;
 }
 
 void fd_hidden_close(int *slot)
 {
-	engine_lock(&table_lock);
-	hidden_close_locked(slot);
-	engine_unlock(&table_lock);
+	engine_lock(&fd_table_lock);
+	fd_hidden_close_locked(slot);
+	engine_unlock(&fd_table_lock);
 }
 
 /* The floors below keep descriptors too: not movable, as they do not say where they note them. */
@@ -216,12 +192,12 @@ static void hidden_by_others(int fd, bool hidden)
 {
 	if (fd < 0 || fd >= FD_MAX)
 		return;
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 	if (hidden)
-		table_set(fd, FD_HIDDEN, NULL);
+		fd_mean(fd, FD_HIDDEN, NULL);
 	else
-		table_forget(fd);
-	engine_unlock(&table_lock);
+		fd_forget(fd);
+	engine_unlock(&fd_table_lock);
 }
 
 __attribute__((constructor)) static void fd_init(void)
@@ -242,145 +218,10 @@ static int hidden_give_way(int fd)
 	if (copy < 0)
 		return copy;
 	*slot = copy;
-	table_forget(fd);
+	fd_forget(fd);
 	if (copy < FD_MAX)
-		table_set(copy, FD_HIDDEN, slot);
+		fd_mean(copy, FD_HIDDEN, slot);
 	return 0;
-}
-
-/* Opening and dropping. */
-
-static struct open_file *open_file_new_locked(void)
-{
-	struct open_file *d = free_list;
-
-	if (d)
-		free_list = d->next;
-	else
-		d = calloc(1, sizeof(*d));
-	return d;
-}
-
-/* The two ends, close-on-exec both. 0 or a negative errno. */
-static int socket_pair(int ends[2], ino_t *inode)
-{
-	struct stat st;
-	int ret = RAW(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
-
-	if (ret)
-		return ret;
-	ret = ends[0] < FD_MAX ? RAW(SYS_fstat, ends[0], &st) : -EMFILE;
-	if (ret) {
-		sys_close(ends[0]);
-		sys_close(ends[1]);
-		return ret;
-	}
-	*inode = st.st_ino;
-	return 0;
-}
-
-int fd_install(struct file *file, int oflags)
-{
-	struct open_file *d;
-	int ends[2];
-	ino_t inode;
-	int ret;
-
-	fork_settle();
-	engine_lock(&table_lock);
-	ret = socket_pair(ends, &inode);
-	if (ret)
-		goto unlock;
-	d = open_file_new_locked();
-	if (!d) {
-		sys_close(ends[0]);
-		sys_close(ends[1]);
-		ret = -ENOMEM;
-		goto unlock;
-	}
-	if (!(oflags & O_CLOEXEC))
-		RAW(SYS_fcntl, ends[0], F_SETFD, 0);
-	d->file = file;
-	d->inode = inode;
-	d->oflags = oflags;
-	d->pos = 0;
-	d->peer = ends[1];
-	hide_locked(&d->peer);
-	d->next = open_list;
-	open_list = d;
-	atomic_fetch_add(&nr_open, 1);
-	atomic_store_explicit(&d->refs, 1, memory_order_release);
-	table_set(ends[0], FD_FILE, d);
-	engine_unlock(&table_lock);
-	ret = ready_begin(file, &d->peer);
-	if (ret) {
-		file_get(file); /* the caller's, who keeps it when we fail */
-		fd_close(ends[0]);
-		return ret;
-	}
-	return ends[0];
-unlock:
-	engine_unlock(&table_lock);
-	return ret;
-}
-
-static bool hung_up(const struct open_file *d)
-{
-	struct pollfd pfd = { .fd = d->peer };
-	struct timespec now = { 0, 0 };
-
-	return RAW(SYS_ppoll, &pfd, 1, &now, NULL, 0) == 1 && (pfd.revents & POLLHUP);
-}
-
-/* Take one that nobody holds any more off the list: the reference is the caller's to put. */
-static struct open_file *sweep_one_locked(void)
-{
-	struct open_file **link, *d;
-	int fd;
-
-	for (link = &open_list; *link && !hung_up(*link); link = &(*link)->next)
-		;
-	d = *link;
-	if (!d)
-		return NULL;
-	*link = d->next;
-	atomic_fetch_sub(&nr_open, 1);
-	hidden_close_locked(&d->peer);
-	/* Numbers closed behind our back, by a bare system call. */
-	for (fd = table_next(0, FD_MAX - 1); fd >= 0; fd = table_next(fd + 1, FD_MAX - 1))
-		if (fd_table[fd] == d)
-			table_forget(fd);
-	return d;
-}
-
-void fd_sweep(void)
-{
-	struct open_file *d;
-
-	do {
-		engine_lock(&table_lock);
-		d = sweep_one_locked();
-		engine_unlock(&table_lock);
-		if (d)
-			fd_put(d);
-	} while (d);
-}
-
-void fd_recognise(int fd)
-{
-	struct open_file *d;
-	struct stat st;
-
-	if (!fd_any() || fd < 0 || fd >= FD_MAX)
-		return;
-	if (RAW(SYS_fstat, fd, &st) || !S_ISSOCK(st.st_mode) || !fork_here())
-		return;
-	engine_lock(&table_lock);
-	for (d = open_list; d && d->inode != st.st_ino; d = d->next)
-		;
-	if (d)
-		table_set(fd, FD_FILE, d);
-	engine_unlock(&table_lock);
 }
 
 /* The program's calls. */
@@ -393,14 +234,14 @@ int fd_close(int fd)
 	fork_settle();
 	if (!fork_here())
 		return sys_close(fd);
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 	if (fd_mark(fd) == FD_HIDDEN) {
-		engine_unlock(&table_lock);
+		engine_unlock(&fd_table_lock);
 		return -EBADF;
 	}
-	d = table_forget(fd);
+	d = fd_forget(fd);
 	ret = sys_close(fd);
-	engine_unlock(&table_lock);
+	engine_unlock(&fd_table_lock);
 	if (d)
 		fd_sweep();
 	return ret;
@@ -414,10 +255,10 @@ int fd_close_range(unsigned first, unsigned last, unsigned flags)
 	fork_settle();
 	if (flags || first > last || !fork_here())
 		return RAW(SYS_close_range, first, last, flags);
-	engine_lock(&table_lock);
-	for (fd = table_next(first, last); fd >= 0; fd = table_next(fd + 1, last)) {
+	engine_lock(&fd_table_lock);
+	for (fd = fd_next(first, last); fd >= 0; fd = fd_next(fd + 1, last)) {
 		if (fd_mark(fd) != FD_HIDDEN) {
-			table_forget(fd);
+			fd_forget(fd);
 			continue;
 		}
 		if ((unsigned)fd > next)
@@ -426,7 +267,7 @@ int fd_close_range(unsigned first, unsigned last, unsigned flags)
 	}
 	if (!ret && next <= last)
 		ret = RAW(SYS_close_range, next, last, 0);
-	engine_unlock(&table_lock);
+	engine_unlock(&fd_table_lock);
 	fd_sweep();
 	return ret;
 }
@@ -439,15 +280,15 @@ int fd_dup(int fd, int min, bool cloexec)
 	fork_settle();
 	if (!fork_here())
 		return RAW(SYS_fcntl, fd, cmd, min);
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 	ret = fd_mark(fd) == FD_HIDDEN ? -EBADF : RAW(SYS_fcntl, fd, cmd, min);
 	if (ret >= FD_MAX) {
 		sys_close(ret);
 		ret = -EMFILE;
 	}
 	if (ret >= 0 && fd_is_ours(fd))
-		table_set(ret, fd_mark(fd), fd_table[fd]);
-	engine_unlock(&table_lock);
+		fd_mean(ret, fd_mark(fd), fd_table[fd]);
+	engine_unlock(&fd_table_lock);
 	return ret;
 }
 
@@ -468,9 +309,9 @@ static int dup_to_locked(int fd, int to, int oflags, struct open_file **closed)
 	if (ret < 0)
 		return ret;
 	if (fd_is_ours(to))
-		*closed = table_forget(to);
+		*closed = fd_forget(to);
 	if (fd_is_ours(fd))
-		table_set(to, fd_mark(fd), fd_table[fd]);
+		fd_mean(to, fd_mark(fd), fd_table[fd]);
 	return ret;
 }
 
@@ -484,9 +325,9 @@ int fd_dup_to(int fd, int to, int oflags, bool dup2)
 		return dup2 ? RAW(SYS_dup2, fd, to) : -EINVAL;
 	if (!fork_here())
 		return RAW(SYS_dup3, fd, to, oflags);
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 	ret = dup_to_locked(fd, to, oflags, &closed);
-	engine_unlock(&table_lock);
+	engine_unlock(&fd_table_lock);
 	if (closed)
 		fd_sweep();
 	return ret;
@@ -496,28 +337,26 @@ int fd_dup_to(int fd, int to, int oflags, bool dup2)
 
 void fd_fork_prepare(void)
 {
-	engine_lock(&table_lock);
+	engine_lock(&fd_table_lock);
 }
 
 void fd_fork_parent(void)
 {
-	engine_unlock(&table_lock);
+	engine_unlock(&fd_table_lock);
 }
 
 void fd_abandon(void)
 {
 	int fd;
 
-	for (fd = table_next(0, FD_MAX - 1); fd >= 0; fd = table_next(fd + 1, FD_MAX - 1)) {
+	for (fd = fd_next(0, FD_MAX - 1); fd >= 0; fd = fd_next(fd + 1, FD_MAX - 1)) {
 		if (fd_mark(fd) == FD_HIDDEN) {
-			table_forget(fd);
+			fd_forget(fd);
 			sys_close(fd);
 		} else {
-			table_set(fd, FD_FOREIGN, NULL);
+			fd_mean(fd, FD_FOREIGN, fd_table[fd]); /* see fd_of_file() */
 		}
 	}
-	open_list = NULL;
-	free_list = NULL;
-	atomic_store(&nr_open, 0);
-	engine_lock_renew(&table_lock);
+	fd_open_abandon();
+	engine_lock_renew(&fd_table_lock);
 }

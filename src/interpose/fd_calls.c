@@ -21,6 +21,7 @@
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
+#include "interpose/service.h"
 #include "interpose/renew.h"
 
 static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
@@ -164,29 +165,77 @@ INTERPOSED int fcntl(int fd, int cmd, ...)
 
 INTERPOSED int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));
 
-/* A descriptor that was sent to ourselves is ours again. */
-static void recognise(struct msghdr *msg)
+/* Whether @fn is true of a descriptor in the message; of none after it is asked. */
+static bool each_descriptor(const struct msghdr *msg, bool (*fn)(int fd))
 {
 	struct cmsghdr *c;
 	size_t nr;
 	int fd;
 
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		nr = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (size_t i = 0; i < nr; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			fd_recognise(renewed(fd));
+			if (fn(fd))
+				return true;
 		}
 	}
+	return false;
+}
+
+static bool leaves(int fd)
+{
+	return fd_mark(fd) == FD_FILE;
+}
+
+/* Whoever gets a descriptor of ours will want to be served. */
+static void before_sending(const struct msghdr *msg)
+{
+	if (msg->msg_controllen && each_descriptor(msg, leaves))
+		service_start();
+}
+
+INTERPOSED ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (unlikely(fd_any()))
+		before_sending(msg);
+	return REAL(sendmsg)(fd, msg, flags);
+}
+
+INTERPOSED int sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
+{
+	for (unsigned i = 0; unlikely(fd_any()) && i < nr; i++)
+		before_sending(&msgs[i].msg_hdr);
+	return REAL(sendmmsg)(fd, msgs, nr, flags);
+}
+
+static bool arrives(int fd)
+{
+	fd_recognise(renewed(fd));
+	return false;
+}
+
+/* A descriptor that was sent to ourselves is ours again; one of another process is held. */
+static void recognise(const struct msghdr *msg)
+{
+	if (msg->msg_controllen)
+		each_descriptor(msg, arrives);
+}
+
+/* Those that came over exec. */
+__attribute__((constructor)) static void recognise_inherited(void)
+{
+	if (engine_active())
+		fd_recognise_all();
 }
 
 INTERPOSED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t ret = REAL(recvmsg)(fd, msg, flags);
 
-	if (unlikely(fd_any()) && ret >= 0 && msg->msg_controllen)
+	if (unlikely(engine_active()) && ret >= 0)
 		recognise(msg);
 	return ret;
 }
@@ -196,7 +245,7 @@ INTERPOSED int recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags,
 {
 	int ret = REAL(recvmmsg)(fd, msgs, nr, flags, timeout);
 
-	for (int i = 0; unlikely(fd_any()) && i < ret; i++)
+	for (int i = 0; unlikely(engine_active()) && i < ret; i++)
 		recognise(&msgs[i].msg_hdr);
 	return ret;
 }

@@ -5,9 +5,9 @@
  * parent's, our ends of the socket pairs keep the parent's files alive, the
  * polling threads are not there at all. So a child drops the engine without
  * releasing anything: it closes our descriptors, and otherwise forgets. What it
- * opens itself it gets from a fresh engine; the numbers that it inherited are
- * marked foreign, their calls fail with ENODEV, and closing them is nothing but
- * a close. BAR mappings that it inherited read as ones and swallow stores.
+ * opens itself it gets from a fresh engine. What it inherited, numbers and BAR
+ * mappings, goes on through the parent's engine as long as that is there (holder.c),
+ * which the thread for that (service.c) is started before; afterwards it is ENODEV.
  *
  * How a child is known: the kernel wipes one page of ours in it
  * (MADV_WIPEONFORK), so that every way of forking is seen at the next entry,
@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "base/sys.h"
 #include "interpose/bar.h"
 #include "interpose/claim.h"
@@ -31,6 +32,7 @@
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
+#include "interpose/service.h"
 
 enum ownership { WIPED, SETTLING, OWNED };
 
@@ -50,9 +52,11 @@ bool fork_here(void)
 static void abandon(void)
 {
 	owner_pid = sys_getpid();
+	alloc_small_abandon();
 	doorbell_abandon();
-	bar_abandon();
 	fd_abandon();
+	bar_abandon();
+	service_abandon();
 	claim_abandon();
 	engine_abandon();
 }
@@ -75,6 +79,7 @@ void fork_settle(void)
 static void before_fork(void)
 {
 	fork_settle();
+	service_start(); /* the child will hold our files */
 	/* In the order of the locks: making a BAR's memory hides its descriptor. */
 	bar_fork_prepare();
 	fd_fork_prepare();

@@ -20,6 +20,7 @@
 #include "interpose/bar.h"
 #include "interpose/enter.h"
 #include "interpose/fd.h"
+#include "interpose/holder.h"
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
@@ -35,11 +36,16 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t room);
 ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t off, size_t room);
 
+static bool mode_allows(const struct open_file *of, bool writing)
+{
+	return (of->oflags & O_ACCMODE) != (writing ? O_RDONLY : O_WRONLY);
+}
+
 static ssize_t file_io(struct open_file *of, void *buf, size_t len, uint64_t off, bool writing)
 {
 	const struct file_ops *ops = of->file->ops;
 
-	if ((of->oflags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
+	if (!mode_allows(of, writing))
 		return -EBADF;
 	if (writing)
 		return ops->pwrite ? ops->pwrite(of->file, engine_caller(), buf, len, off) :
@@ -59,7 +65,9 @@ static inline ssize_t io_inside(int fd, void *buf, size_t len, off_t off, bool p
 	of = fd_get(fd, &err);
 	if (!of)
 		return err;
-	if (of->file->ops->stream)
+	if (holder_is(of->file) && !positioned && mode_allows(of, writing))
+		ret = holder_io_here(of->file, buf, len, writing);
+	else if (of->file->ops->stream)
 		ret = positioned ? -ESPIPE : file_io(of, buf, len, 0, writing);
 	else
 		ret = file_io(of, buf, len, positioned ? (uint64_t)off : of->pos, writing);

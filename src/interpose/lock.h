@@ -28,9 +28,21 @@ struct engine_lock {
 		.mutex = PTHREAD_MUTEX_INITIALIZER \
 	}
 
+/* All but those of faults. */
+static inline uint64_t signals_all(void)
+{
+	return ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+}
+
+/* For a thread of ours: libc's setuid() and its like wait until each thread has taken signal 33. */
+static inline uint64_t signals_thread(void)
+{
+	return signals_all() & ~(1ull << 31 | 1ull << 32);
+}
+
 static inline uint64_t signals_hold(void)
 {
-	uint64_t all = ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+	uint64_t all = signals_all();
 	uint64_t old = 0;
 
 	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, sizeof(all));

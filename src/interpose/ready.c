@@ -3,7 +3,7 @@
  * Readiness. The kernel answers poll for the program's end of a socket pair: it
  * is readable while a message is queued in it. So while a file is readable there
  * is one byte there, which nobody reads as data: sent when the file calls wake,
- * taken out after a read that left it empty. A file without a poll operation is
+ * taken out after a read that left it empty, by whoever made it. A file without a poll operation is
  * always ready and has its byte from the start.
  *
  * A byte too many for a moment is harmless (a read then finds nothing, as on
@@ -94,17 +94,24 @@ int ready_begin(struct file *file, const int *peer)
 	return 0;
 }
 
-void ready_settle_slow(struct file *file, int fd)
+bool ready_is_stale(struct file *file)
 {
 	struct ready *r = file->wake_arg;
+
+	if (!file->wake || !atomic_load(&r->queued) || file->ops->poll(file) & POLLIN ||
+	    !atomic_exchange(&r->queued, false))
+		return false;
+	if (file->ops->poll(file) & POLLIN)
+		ready_wake(r);
+	return true;
+}
+
+void ready_settle_slow(struct file *file, int fd)
+{
 	int saved = errno;
 	char byte;
 
-	if (!atomic_load(&r->queued) || file->ops->poll(file) & POLLIN)
-		return;
-	syscall(SYS_recvfrom, fd, &byte, sizeof(byte), MSG_DONTWAIT, NULL, NULL);
+	if (ready_is_stale(file))
+		syscall(SYS_recvfrom, (long)fd, &byte, sizeof(byte), MSG_DONTWAIT, NULL, NULL);
 	errno = saved;
-	atomic_store(&r->queued, false);
-	if (file->ops->poll(file) & POLLIN)
-		ready_wake(r);
 }

@@ -16,6 +16,9 @@ int ready_begin(struct file *file, const int *peer);
 /* The file was read or written through @fd: it may be less ready than it was. */
 void ready_settle_slow(struct file *file, int fd);
 
+/* Whether that is so: then one byte has to be taken out of the descriptor. */
+bool ready_is_stale(struct file *file);
+
 static inline void ready_settle(struct file *file, int fd)
 {
 	if (__builtin_expect(file->wake != NULL, 0))

@@ -76,7 +76,7 @@ struct rf_owner *owner_new_remote(pid_t pid, const struct owner_fds *fds)
 	r->pid = pid;
 	r->mem = hidden_move(fds->mem);
 	r->maps = hidden_move(fds->maps);
-	r->alive = fds->alive;
+	r->alive = hidden_move(fds->alive);
 	r->keeper = -1;
 	owner->remote = r;
 	return owner;
@@ -101,6 +101,8 @@ void owner_remote_put(struct rf_owner *owner)
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	keeper_drop_locked(r);
+	if (r->alive >= 0)
+		hidden_close(r->alive);
 	hidden_close(r->mem);
 	hidden_close(r->maps);
 	pthread_mutex_destroy(&r->lock);
@@ -159,6 +161,8 @@ void owner_left(struct rf_owner *owner)
 
 	pthread_mutex_lock(&r->lock);
 	atomic_store(&r->gone, true);
+	if (r->alive >= 0)
+		hidden_close(r->alive);
 	r->alive = -1;
 	if (!pin_any(owner))
 		keeper_drop_locked(r);

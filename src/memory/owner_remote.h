@@ -23,7 +23,7 @@ struct owner_fds {
 	int alive;
 };
 
-/* One reference; takes over @fds->mem and @fds->maps, borrows @alive until owner_left(). NULL: no memory. */
+/* One reference; takes the descriptors over, unless it fails: NULL, no memory. */
 struct rf_owner *owner_new_remote(pid_t pid, const struct owner_fds *fds);
 
 /*

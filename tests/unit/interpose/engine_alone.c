@@ -11,6 +11,7 @@
 #include "interpose/engine.h"
 #include "interpose/fork.h"
 #include "interpose/renew.h"
+#include "interpose/service.h"
 #include "machine/session.h"
 
 uint8_t fd_marks[65536];
@@ -28,6 +29,10 @@ const char *engine_session(void)
 int device_open(const char *path, int oflags)
 {
 	return -ENOENT;
+}
+
+void service_start_for_exec(void)
+{
 }
 
 int attr_open(int fd, int oflags)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keepers: tasks that share this process's memory, and do nothing but wait for a
+ * pipe to hang up.
+ *
+ * A process that maps memory for DMA through another one's engine may end while
+ * a device still uses it; the kernel's pins would keep the pages. Here the memory
+ * of a process lives as long as any task uses it, so a task is made for that,
+ * which is none of the program's: no thread of it, so that it survives its end and
+ * exec; no child that wait() would report; without any of its descriptors, whose
+ * closing others wait for; deaf to signals. It runs on a stack of its own and makes
+ * bare system calls only, as the program's thread storage is not its own.
+ */
+#include "interpose/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "interpose/lock.h"
+
+#define STACK_SIZE 16384ul
+
+static inline long bare(long number, long a, long b, long c)
+{
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+/* @arg: the end of the pipe to be read. */
+__attribute__((no_sanitize("address", "thread", "undefined"), no_stack_protector)) static int
+keeper_run(void *arg)
+{
+	char byte;
+
+	bare(SYS_dup2, (long)(intptr_t)arg, 0, 0);
+	bare(SYS_close_range, 1, (long)~0u, 0);
+	bare(SYS_prctl, PR_SET_NAME, (long)"rf-keeper", 0);
+	bare(SYS_setsid, 0, 0, 0);
+	while (bare(SYS_read, 0, (long)&byte, 1) == -EINTR)
+		;
+	bare(SYS_exit, 0, 0, 0);
+	__builtin_unreachable();
+}
+
+int keeper_start(void)
+{
+	int ends[2], ret, saved = errno;
+	uint64_t mask;
+	char *stack;
+
+	if (syscall(SYS_pipe2, ends, O_CLOEXEC)) {
+		ret = -errno;
+		errno = saved;
+		return ret;
+	}
+	/* never unmapped: somebody may still run on it, and nobody says when he is done */
+	stack = sys_mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	ret = sys_failed(stack) ? sys_error(stack) : 0;
+	if (!ret) {
+		mask = signals_hold();
+		ret = clone(keeper_run, stack + STACK_SIZE, CLONE_VM, (void *)(intptr_t)ends[0]);
+		ret = ret < 0 ? -errno : 0;
+		signals_release(mask);
+		if (ret)
+			sys_munmap(stack, STACK_SIZE);
+	}
+	errno = saved;
+	sys_close(ends[0]);
+	if (ret) {
+		sys_close(ends[1]);
+		return ret;
+	}
+	return ends[1];
+}
