@@ -140,6 +140,12 @@ void alloc_small_free(void *ptr, size_t size)
 	pthread_mutex_unlock(&small.lock);
 }
 
+void alloc_small_abandon(void)
+{
+	pthread_mutex_init(&small.lock, NULL);
+	memset(small.slabs, 0, sizeof(small.slabs));
+}
+
 void slab_init(struct slab *slab, size_t size, size_t chunk_size)
 {
 	*slab = (struct slab){ .size = (size + 7) & ~(size_t)7, .chunk_size = chunk_size };

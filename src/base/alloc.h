@@ -90,6 +90,11 @@ void alloc_direct_free(void *ptr);
 #define ALLOC_SMALL_MAX 512
 void *alloc_small(size_t size);
 void alloc_small_free(void *ptr, size_t size);
+/*
+ * In a child of fork(), which forgets whatever its parent had: begin anew, as the
+ * lock may have been another thread's.
+ */
+void alloc_small_abandon(void);
 
 static inline void *slab_alloc(struct slab *slab)
 {

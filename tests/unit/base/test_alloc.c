@@ -162,6 +162,21 @@ static void small_allocations_are_zero_and_apart(void **state)
 	alloc_fail_nth(0);
 }
 
+static void a_child_of_fork_begins_anew(void **state)
+{
+	unsigned char *old = alloc_small(64);
+	unsigned char *fresh;
+
+	memset(old, 7, 64);
+	alloc_small_abandon();
+	fresh = alloc_small(64);
+	assert_non_null(fresh);
+	assert_ptr_not_equal(fresh, old);
+	for (unsigned i = 0; i < 64; i++)
+		assert_true(old[i] == 7 && !fresh[i]);
+	alloc_small_free(fresh, 64);
+}
+
 static void *allocate(void *arg)
 {
 	void *p = alloc_small(8);
@@ -200,6 +215,7 @@ int main(void)
 		cmocka_unit_test(counts_what_is_free),
 		cmocka_unit_test(direct_allocations_are_zero_and_of_any_size),
 		cmocka_unit_test(small_allocations_are_zero_and_apart),
+		cmocka_unit_test(a_child_of_fork_begins_anew),
 		cmocka_unit_test(only_the_thread_that_asked_fails),
 	};
 
