@@ -78,7 +78,8 @@ enum pcie_type {
  * @nr_vfs: @vf_offset: @vf_stride: @vf_device: its SR-IOV capability; @nr_vfs is
  *	the number that exist now
  * @caps_known: the capabilities could be read; false for the first 64 bytes of
- *	configuration space that an unprivileged user gets
+ *	configuration space that an unprivileged user gets, and for the 256 of a
+ *	PCI Express function, as ACS is beyond them
  * @aliases: bit n: DMA of the function may carry devfn n of its bus; quirks are
  *	added by topology_link()
  * @bridge_aliases_bus: a bridge without PCI Express capability that acts as a

@@ -211,6 +211,9 @@ int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size,
 		free(copy);
 		return ret;
 	}
+	/* ACS and ARI are among the extended capabilities */
+	if (fn->pcie != PCIE_NONE && size < PCI_CONFIG_EXT_SIZE)
+		fn->caps_known = false;
 	memcpy(copy, bytes, size);
 	free(fn->config);
 	fn->config = copy;

@@ -83,11 +83,10 @@ static void print_notes(const struct groups_view *view, FILE *out)
 		return;
 	if (host->nr_headers)
 		fprintf(out,
-			"\nOf %zu functions only the first 64 bytes of configuration space can be "
-			"read\nwithout root, so which ports isolate (ACS) is unknown: these are "
-			"the "
-			"groups if\nnone does. For more: sudo ringfence groups, or, elsewhere, "
-			"sudo lspci -xxxx.\n",
+			"\nOf %zu functions only the start of configuration space is known (the "
+			"first 64 bytes\nwithout root, 256 with lspci -xxx), so which ports isolate "
+			"(ACS) is unknown: these\nare the groups if none does. For more: sudo "
+			"ringfence groups, or, elsewhere,\nsudo lspci -xxxx.\n",
 			host->nr_headers);
 	if (host->nr_groups)
 		print_comparison(view, out);

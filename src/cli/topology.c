@@ -59,8 +59,9 @@ static int write_import(const struct import *import)
 	free(text);
 	if (!status && import->nr_headers)
 		fprintf(stderr,
-			"ringfence: of %zu of %zu functions only the first 64 bytes of "
-			"configuration space are known:\n"
+			"ringfence: of %zu of %zu functions only the start of configuration space "
+			"is known\n"
+			"ringfence: (the first 64 bytes without root, 256 with lspci -xxx):\n"
 			"ringfence: which ports isolate (ACS) is not among them. Run this as root, "
 			"or import\n"
 			"ringfence: what 'sudo lspci -xxxx -nn -k' prints\n",

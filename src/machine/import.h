@@ -20,7 +20,8 @@ struct host_group {
  * struct import - a topology, and where it came from
  * @topology: linked
  * @name: the file or directory, for messages; the caller's
- * @nr_headers: functions of which only the first 64 bytes could be read
+ * @nr_headers: functions whose capabilities are not known, as too little of their
+ *	configuration space is there
  * @groups: @nr_groups: the kernel's own groups, by address; none without an IOMMU
  */
 struct import {

@@ -29,6 +29,7 @@
  * @fn: the device being read, or NULL
  * @bytes: @size: its configuration space so far
  * @dump_line: the last line of it
+ * @largest: the size of the largest configuration space so far
  */
 struct lspci {
 	struct import *import;
@@ -37,6 +38,7 @@ struct lspci {
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
 	unsigned size;
 	unsigned dump_line;
+	unsigned largest;
 	char **error;
 };
 
@@ -50,8 +52,20 @@ static int lspci_blame(const struct lspci *l, unsigned line, int err)
 #define lspci_fail(l, line, ...) \
 	(fail(-EINVAL, (l)->error, __VA_ARGS__), lspci_blame(l, line, -EINVAL))
 
+/*
+ * Every line is whole, but lines may be missing at the end: of the last device
+ * (@last) of the file, if others have more and it has capabilities beyond.
+ */
+static int lspci_check_whole(const struct lspci *l, bool last)
+{
+	if (!last || l->fn->caps_known || l->size >= l->largest)
+		return 0;
+	return lspci_fail(l, l->dump_line, "cut short after %u of %u bytes%s", l->size, l->largest,
+			  l->size == PCI_CONFIG_SIZE ? ", or saved with -xxx" : "");
+}
+
 /* The device is complete: see what its bytes say. */
-static int lspci_finish(struct lspci *l)
+static int lspci_finish(struct lspci *l, bool last)
 {
 	char *why = NULL;
 	int ret;
@@ -67,8 +81,12 @@ static int lspci_finish(struct lspci *l)
 		ret = lspci_blame(l, l->dump_line, ret);
 	}
 	free(why);
-	if (!ret && l->size == 64)
+	if (!ret)
+		ret = lspci_check_whole(l, last);
+	if (!ret && !l->fn->caps_known)
 		l->import->nr_headers++;
+	if (l->largest < l->size)
+		l->largest = l->size;
 	l->fn = NULL;
 	l->size = 0;
 	return ret;
@@ -113,7 +131,7 @@ static int lspci_device(struct lspci *l, const char *line, size_t len, struct pc
 {
 	struct pci_function values = PCI_FUNCTION_INIT;
 	const struct pci_function *other;
-	int ret = lspci_finish(l);
+	int ret = lspci_finish(l, false);
 
 	if (ret)
 		return ret;
@@ -236,7 +254,7 @@ static int lspci_read(struct lspci *l, char *text)
 		ret = lspci_line(l, line);
 	}
 	if (!ret)
-		ret = lspci_finish(l);
+		ret = lspci_finish(l, true);
 	if (!ret && !topology_count(l->import->topology))
 		return fail(-EINVAL, l->error,
 			    "%s: no device in it: expected the output of "

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "machine/fail.h"
@@ -55,9 +56,12 @@ static unsigned device_hex(const struct sysfs *s, const char *device, const char
 	return (unsigned)strtoul(text, NULL, 16);
 }
 
-static int device_config(const struct sysfs *s, const char *device, uint8_t *bytes, size_t *size)
+/* *whole: the function has no more than that; without ECAM nothing has more than 256. */
+static int device_config(const struct sysfs *s, const char *device, uint8_t *bytes, size_t *size,
+			 bool *whole)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	ssize_t len = 0;
 	int fd;
 
@@ -69,6 +73,7 @@ static int device_config(const struct sysfs *s, const char *device, uint8_t *byt
 	while (*size < PCI_CONFIG_EXT_SIZE &&
 	       (len = read(fd, bytes + *size, PCI_CONFIG_EXT_SIZE - *size)) > 0)
 		*size += (size_t)len;
+	*whole = !fstat(fd, &st) && (size_t)st.st_size == *size && *size >= PCI_CONFIG_SIZE;
 	close(fd);
 	return len < 0 ? -errno : 0;
 }
@@ -96,6 +101,7 @@ static int device_read(struct sysfs *s, const char *device)
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
 	char driver[256], group[64], *why = NULL;
 	size_t size = 0;
+	bool whole;
 	int ret;
 
 	if (pci_address_parse(device, &values.address))
@@ -104,7 +110,7 @@ static int device_read(struct sysfs *s, const char *device)
 	values.device = (uint16_t)device_hex(s, device, "device");
 	if (device_link(s, device, "driver", driver, sizeof(driver)))
 		values.driver = driver;
-	ret = device_config(s, device, bytes, &size);
+	ret = device_config(s, device, bytes, &size, &whole);
 	if (ret)
 		return fail(ret, s->error, "%s: %s: config: %s", s->import->name, device,
 			    strerror(-ret));
@@ -114,7 +120,9 @@ static int device_read(struct sysfs *s, const char *device)
 	if (ret == -EINVAL)
 		fail(ret, s->error, "%s: %s: %s", s->import->name, device, why ?: "cannot be");
 	free(why);
-	if (!ret && size <= 128)
+	if (!ret && whole)
+		fn->caps_known = true;
+	if (!ret && !fn->caps_known)
 		s->import->nr_headers++;
 	if (!ret && device_link(s, device, "iommu_group", group, sizeof(group)))
 		ret = device_keep_group(s, &values.address, group);

@@ -131,6 +131,8 @@ static void a_short_view_says_what_it_can(void **state)
 	expect_decode(256);
 	assert_int_equal(fn.pcie, PCIE_ROOT_PORT);
 	assert_false(fn.has_acs);
+	assert_false(fn.caps_known); /* ACS would be beyond */
+	expect_decode(4096);
 	assert_true(fn.caps_known);
 	expect_decode(64);
 	assert_int_equal(fn.pcie, PCIE_NONE);
@@ -138,6 +140,8 @@ static void a_short_view_says_what_it_can(void **state)
 	assert_false(fn.caps_known);
 	put16(0x06, 0); /* it has none */
 	expect_decode(64);
+	assert_true(fn.caps_known);
+	expect_decode(256); /* conventional PCI has no more */
 	assert_true(fn.caps_known);
 }
 

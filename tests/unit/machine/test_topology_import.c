@@ -11,12 +11,12 @@
 	"00:01.0 PCI bridge [0604]: Some [8086:1901] (rev 07)\n" \
 	"\tKernel driver in use: pcieport\n"                     \
 	"\tCapabilities: [88] Subsystem: Intel\n"                \
-	"00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 81 00\n"  \
+	"00: 86 80 01 19 07 00 10 00 07 00 04 06 10 00 81 00\n"  \
 	"10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n"  \
 	"20:" ZERO "30:" ZERO "\n"
 #define ENDPOINT                                                 \
 	"01:00.0 Ethernet controller [0200]: Some [8086:1533]\n" \
-	"00: 86 80 33 15 07 04 00 00 03 00 00 02 10 00 00 00\n"  \
+	"00: 86 80 33 15 07 04 10 00 03 00 00 02 10 00 00 00\n"  \
 	"10:" ZERO "20:" ZERO "30:" ZERO
 
 static void import_is_refused(const char *text, const char *line)
@@ -93,6 +93,70 @@ static void what_is_not_whole_is_refused(void **state)
 		import_is_refused(bad[i].text, bad[i].line);
 }
 
+/* What a function of which lspci printed @size bytes looks like. */
+static void dump(char *text, const char *address, unsigned pcie, unsigned size)
+{
+	text += sprintf(text, "%s Some [8086:1533]\n", address);
+	for (unsigned at = 0; at < size; at += 16) {
+		unsigned bytes[16] = { 0 };
+
+		if (!at) {
+			bytes[0] = 0x86;
+			bytes[1] = 0x80;
+			bytes[6] = 0x10;
+		}
+		if (at == 0x30)
+			bytes[4] = 0x40;
+		if (at == 0x40 && pcie) {
+			bytes[0] = 0x10;
+			bytes[2] = pcie;
+		}
+		text += sprintf(text, "%02x:", at);
+		for (unsigned i = 0; i < 16; i++)
+			text += sprintf(text, " %02x", bytes[i]);
+		text += sprintf(text, "\n");
+	}
+}
+
+static void import_knows(const char *text, size_t unknown)
+{
+	struct import import;
+	char *error = NULL;
+
+	if (import_lspci(text, "saved.txt", &import, &error))
+		fail_msg("%s", error);
+	assert_int_equal(import.nr_headers, unknown);
+	import_release(&import);
+}
+
+static void the_first_256_bytes_do_not_tell_about_acs(void **state)
+{
+	static char text[32768];
+
+	dump(text, "00:02.0", 0x02, 256);
+	import_knows(text, 1);
+	dump(text + strlen(text), "00:03.0", 0x02, 256);
+	import_knows(text, 2);
+	dump(text, "00:02.0", 0x02, 4096);
+	dump(text + strlen(text), "00:03.0", 0, 256);
+	import_knows(text, 0);
+}
+
+static void a_last_device_with_less_than_others_is_refused(void **state)
+{
+	static char text[32768];
+
+	dump(text, "00:02.0", 0x02, 4096);
+	dump(text + strlen(text), "00:03.0", 0x02, 256);
+	import_is_refused(text, "saved.txt:274: 0000:00:03.0: cut short after 256 of 4096 bytes, "
+				"or saved with -xxx");
+	dump(text + strlen(text), "00:04.0", 0x02, 4096);
+	import_knows(text, 1);
+	dump(text, "00:02.0", 0x02, 4096);
+	dump(text + strlen(text), "00:03.0", 0x02, 64);
+	import_is_refused(text, "saved.txt:262: 0000:00:03.0: cut short after 64 of 4096 bytes");
+}
+
 static const char *name_of(const struct pci_function *fn, void *arg)
 {
 	return arg;
@@ -155,6 +219,8 @@ int main(void)
 		cmocka_unit_test(output_of_lspci_is_read),
 		cmocka_unit_test(what_is_not_whole_is_refused),
 		cmocka_unit_test(every_cut_is_noticed),
+		cmocka_unit_test(the_first_256_bytes_do_not_tell_about_acs),
+		cmocka_unit_test(a_last_device_with_less_than_others_is_refused),
 		cmocka_unit_test(a_machine_file_is_written),
 	};
 
