@@ -31,6 +31,7 @@
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/lock.h"
+#include "machine/driver.h"
 
 struct owner_claim {
 	int fd;
@@ -189,9 +190,18 @@ static void device_drop(void *claim)
 	free(c);
 }
 
+static void drivers_refresh(void)
+{
+	struct rf_machine *machine = engine_machine();
+
+	if (machine)
+		driver_refresh(engine_session(), machine);
+}
+
 const struct vfio_claim_ops claim_ops = {
 	.take = device_take,
 	.drop = device_drop,
+	.refresh = drivers_refresh,
 };
 
 void claim_abandon(void)

@@ -64,6 +64,15 @@ static bool group_has_iommu(const struct group_file *gf)
 	return gf->container || gf->iommufd;
 }
 
+/* Whether a group is viable is decided by the drivers its devices have at that moment. */
+static void group_refresh(const struct group_file *gf)
+{
+	const struct vfio_claim_ops *claims = gf->options->claims;
+
+	if (claims && claims->refresh)
+		claims->refresh();
+}
+
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_group_status status;
@@ -75,6 +84,7 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 		return -EINVAL;
 
 	status.flags = 0;
+	group_refresh(gf);
 	pthread_mutex_lock(&gf->lock);
 	lost = group_is_lost(gf->group);
 	if (group_has_iommu(gf))
@@ -110,6 +120,7 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	if (!file && err != -EBADFD)
 		return err;
 
+	group_refresh(gf);
 	pthread_mutex_lock(&gf->lock);
 	c = file ? container_of_file(file) : NULL;
 	if (group_has_iommu(gf))

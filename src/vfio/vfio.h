@@ -21,10 +21,13 @@ struct rf_group;
  *	process has its group open, -EINVAL while one has bound the device, -EPERM
  *	while one has bound another device of its group
  * @drop: undo take. Never fails
+ * @refresh: other processes may have bound devices to other drivers: take that over,
+ *	before something is decided by it; with no locks held
  */
 struct vfio_claim_ops {
 	int (*take)(struct rf_device *dev, void **claim);
 	void (*drop)(void *claim);
+	void (*refresh)(void);
 };
 
 /**

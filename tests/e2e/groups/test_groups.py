@@ -400,6 +400,36 @@ def a_groups_viability_follows():
     same(in_session(f"{sys.executable} {scratch}/viability.py"), ["0", "1", "0", "no node"])
 
 
+status_of_one_descriptor = """
+import errno, fcntl, os, struct
+def status():
+    return struct.unpack("II", fcntl.ioctl(group, 0x3b67, struct.pack("II", 8, 0)))[1]
+def write(path, text):
+    with open(path, "w") as f: f.write(text)
+def set_container():
+    try: return fcntl.ioctl(group, 0x3b68, struct.pack("i", container))
+    except OSError as e: return errno.errorcode[e.errno]
+container = os.open("/dev/vfio/vfio", os.O_RDWR)
+group = os.open("/dev/vfio/3", os.O_RDWR)
+print(status(), set_container())
+write("/sys/bus/pci/drivers/other/unbind", "0000:02:00.1")
+print(status(), set_container() in (0, struct.pack("i", container)))
+write("/sys/bus/pci/devices/0000:02:00.1/driver_override", "pcieport")
+write("/sys/bus/pci/drivers/pcieport/bind", "0000:02:00.1")
+write("/sys/bus/pci/drivers/pcieport/unbind", "0000:02:00.1")
+write("/sys/bus/pci/devices/0000:02:00.1/driver_override", "\\n")
+try: write("/sys/bus/pci/drivers/other/bind", "0000:02:00.1")
+except OSError as e: print(errno.errorcode[e.errno])
+"""
+
+
+@test
+def an_open_groups_viability_follows():
+    write("open_viability.py", status_of_one_descriptor)
+    same(in_session(f"{sys.executable} {scratch}/open_viability.py"),
+         ["0 EPERM", "1 True", "EBUSY"])
+
+
 @test
 def a_session_shows_its_groups_as_they_are_now():
     lines = in_session(f"""
