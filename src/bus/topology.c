@@ -140,6 +140,7 @@ static struct pci_function *function_copy(const struct pci_function *values)
 	fn->config_size = 0;
 	fn->parent = NULL;
 	fn->alias_counted = false;
+	fn->lends_id = false;
 	fn->next = NULL;
 	fn->driver = NULL;
 	snprintf(fn->name, sizeof(fn->name), BDF_FMT, fn->address.domain, fn->address.bus,
@@ -190,6 +191,23 @@ int topology_add(struct pci_topology *topology, const struct pci_function *value
 	return 0;
 }
 
+/* Nobody may point to a function that goes. */
+static void topology_forget(struct pci_topology *topology, const struct pci_function *fn)
+{
+	if (!fn->nr_vfs && !fn->lends_id && !pci_function_is_bridge(fn))
+		return;
+	for (size_t i = 0; i < topology->nr; i++) {
+		struct pci_function *other = topology->functions[i];
+
+		if (other->physfn == fn)
+			other->physfn = NULL;
+		if (other->parent == fn)
+			other->parent = NULL;
+		if (other->dma_device == fn)
+			other->dma_device = NULL;
+	}
+}
+
 void topology_remove(struct pci_topology *topology, struct pci_function *fn)
 {
 	size_t at = 0;
@@ -220,6 +238,7 @@ void topology_remove(struct pci_topology *topology, struct pci_function *fn)
 		if (below && below->bridge == fn)
 			below->bridge = NULL;
 	}
+	topology_forget(topology, fn);
 	function_free(fn);
 }
 

@@ -135,6 +135,7 @@ struct pci_function {
 	struct pci_function *next; /* by address */
 	struct pci_bus *bus;
 	bool alias_counted;
+	bool lends_id; /* it is the dma_device of others */
 };
 
 #define PCI_DEVFNS 256u
@@ -173,7 +174,10 @@ void topology_free(struct pci_topology *topology);
 	}
 int topology_add(struct pci_topology *topology, const struct pci_function *values,
 		 struct pci_function **out);
-/* Take it out; nothing may be below it any more, nor any VF of it be left. */
+/*
+ * Take it out. What should have gone before, what is below it and its VFs, does not
+ * point to it any more.
+ */
 void topology_remove(struct pci_topology *topology, struct pci_function *fn);
 
 /*

@@ -175,6 +175,8 @@ static int link_function(struct pci_topology *topology, struct pci_function *fn,
 		return ret;
 	link_multifunction(fn);
 	link_port_type(fn);
+	if (fn->dma_device)
+		fn->dma_device->lends_id = true;
 	quirks_apply(fn);
 	return 0;
 }

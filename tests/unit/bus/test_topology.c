@@ -218,6 +218,27 @@ static void ports_of_the_wrong_kind_are_set_right(void **state)
 	assert_int_equal(up->pcie, PCIE_UPSTREAM);
 }
 
+static void nothing_points_to_a_function_that_went(void **state)
+{
+	struct pci_function *port = add_bridge("00:01.0", 1, 1);
+	struct pci_function *pf = add("01:00.0"), *vf = add("01:00.1"), *vmd = add("00:0e.0");
+	struct pci_function *user = add("10000:00:00.0");
+
+	pf->nr_vfs = 1;
+	pf->vf_offset = 1;
+	user->dma_device = vmd;
+	expect_link();
+	assert_ptr_equal(vf->physfn, pf);
+	assert_ptr_equal(vf->parent, port);
+	topology_remove(topology, vmd);
+	assert_null(user->dma_device);
+	topology_remove(topology, pf);
+	assert_null(vf->physfn);
+	topology_remove(topology, port);
+	assert_null(vf->parent);
+	assert_int_equal(topology_count(topology), 2);
+}
+
 static void acs_is_enabled_where_it_is_implemented(void **state)
 {
 	struct pci_function *fn = add("00:01.0");
@@ -276,6 +297,7 @@ int main(void)
 		CASE(a_bus_between_bridges_is_refused),
 		CASE(functions_beyond_the_first_are_multifunction),
 		CASE(ports_of_the_wrong_kind_are_set_right),
+		CASE(nothing_points_to_a_function_that_went),
 		CASE(acs_is_enabled_where_it_is_implemented),
 		CASE(every_allocation_may_fail),
 	};
