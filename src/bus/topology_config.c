@@ -73,6 +73,7 @@ static void decode_express(struct pci_function *fn, const struct view *v, size_t
 static int decode_caps(struct pci_function *fn, const struct view *v, char **error)
 {
 	size_t at = fn->header == PCI_HEADER_CARDBUS ? CFG_CARDBUS_CAPS : CFG_CAPABILITIES;
+	bool express = false; /* of two, the first counts */
 	unsigned links = 0;
 
 	for (at = get8(v, at) & ~3u; at; at = get8(v, at + 1) & ~3u) {
@@ -82,7 +83,8 @@ static int decode_caps(struct pci_function *fn, const struct view *v, char **err
 			*error = message("its capabilities are linked in a circle");
 			return -EINVAL;
 		}
-		if (get8(v, at) == CAP_ID_EXPRESS) {
+		if (get8(v, at) == CAP_ID_EXPRESS && !express) {
+			express = true;
 			decode_express(fn, v, at);
 		} else if (get8(v, at) == CAP_ID_SUBSYSTEM) {
 			fn->subsystem_vendor = get16(v, at + 4);
@@ -124,11 +126,12 @@ static int decode_ext_caps(struct pci_function *fn, const struct view *v, char *
 			*error = message("its extended capabilities are linked in a circle");
 			return -EINVAL;
 		}
-		if ((header & 0xffff) == EXT_CAP_ACS)
+		/* where there are two of a kind, the first counts */
+		if ((header & 0xffff) == EXT_CAP_ACS && !fn->has_acs)
 			decode_acs(fn, v, at);
 		else if ((header & 0xffff) == EXT_CAP_SRIOV)
 			decode_sriov(fn, v, at);
-		else if ((header & 0xffff) == EXT_CAP_ARI)
+		else if ((header & 0xffff) == EXT_CAP_ARI && !pci_function_is_bridge(fn))
 			fn->ari = true;
 		at = header >> 20 & ~3u;
 	}

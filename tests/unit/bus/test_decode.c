@@ -126,6 +126,32 @@ static void an_endpoint_says_its_vfs(void **state)
 	assert_int_equal(fn.nr_vfs, 0);
 }
 
+static void the_first_of_two_capabilities_counts(void **state)
+{
+	bytes[0x41] = 0xa0;
+	put32(0xa0, 0x00420010); /* another PCI Express: an endpoint */
+	put32(0x140, 0x1801000d);
+	put32(0x180, 0x0001000d); /* another ACS, with nothing on */
+	expect_decode(4096);
+	assert_int_equal(fn.pcie, PCIE_ROOT_PORT);
+	assert_int_equal(fn.acs_cap, 0x5f);
+	assert_int_equal(fn.acs_ctrl, 0x1d);
+}
+
+/* An upstream port is a function with an ARI capability of its own. */
+static void an_ari_capability_forwards_nothing(void **state)
+{
+	put16(0x42, 0x0152); /* an upstream port */
+	put16(0x68, 0);
+	put32(0x140, 0x0001000e);
+	expect_decode(4096);
+	assert_false(fn.ari);
+	bytes[0x0e] = 0;
+	put16(0x42, 0x0002); /* an endpoint */
+	expect_decode(4096);
+	assert_true(fn.ari);
+}
+
 static void a_short_view_says_what_it_can(void **state)
 {
 	expect_decode(256);
@@ -218,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_port_says_everything),
 		CASE(an_endpoint_says_its_vfs),
+		CASE(the_first_of_two_capabilities_counts),
+		CASE(an_ari_capability_forwards_nothing),
 		CASE(a_short_view_says_what_it_can),
 		CASE(a_vf_keeps_the_identity_it_was_given),
 		CASE(cut_short_is_refused),
