@@ -20,8 +20,10 @@
 #include "machine/fail.h"
 #include "machine/import.h"
 
-#define LINE_MAX_SHOWN 60
-#define HEX_BYTES      16u
+#define LINE_MAX_SHOWN	60u
+#define SHOWN_SIZE	(4 * LINE_MAX_SHOWN + 1)
+#define HEX_BYTES	16u
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* editors leave it */
 
 /**
  * struct lspci - the text being read
@@ -90,6 +92,21 @@ static int lspci_finish(struct lspci *l, bool last)
 	l->fn = NULL;
 	l->size = 0;
 	return ret;
+}
+
+/* The start of a text that may be anything, for a message on a terminal. */
+static void text_show(const char *text, char shown[SHOWN_SIZE])
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; text[i] && i < LINE_MAX_SHOWN; i++) {
+		unsigned char c = (unsigned char)text[i];
+		bool plain = c >= ' ' && c < 0x7f;
+
+		used += (size_t)snprintf(shown + used, SHOWN_SIZE - used, plain ? "%c" : "\\x%02x",
+					 c);
+	}
+	shown[used] = '\0';
 }
 
 /* The address at the start of a line, or 0 bytes of one. */
@@ -207,6 +224,8 @@ static int lspci_detail(struct lspci *l, const char *line)
 {
 	static const char said[] = "Kernel driver in use: ";
 	const char *at = line + strspn(line, " \t");
+	char shown[SHOWN_SIZE];
+	bool good;
 
 	if (!l->fn || strncmp(at, said, sizeof(said) - 1) != 0)
 		return 0;
@@ -215,17 +234,19 @@ static int lspci_detail(struct lspci *l, const char *line)
 	l->fn->driver = strndup(at, strcspn(at, " \t"));
 	if (!l->fn->driver)
 		return -ENOMEM;
+	good = l->fn->driver[0] && strlen(l->fn->driver) <= 64;
 	for (const char *c = l->fn->driver; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("-_", *c))
-			return lspci_fail(l, l->line, "no driver is called like that");
-	if (!l->fn->driver[0] || strlen(l->fn->driver) > 64)
-		return lspci_fail(l, l->line, "no driver is called like that");
-	return 0;
+		good = good && (isalnum((unsigned char)*c) || strchr("-_", *c));
+	if (good)
+		return 0;
+	text_show(at, shown);
+	return lspci_fail(l, l->line, "no driver is called \"%s\"", shown);
 }
 
 static int lspci_line(struct lspci *l, char *line)
 {
 	size_t end = strlen(line), len;
+	char shown[SHOWN_SIZE];
 	struct pci_address at;
 	const char *bytes;
 	unsigned offset;
@@ -241,7 +262,8 @@ static int lspci_line(struct lspci *l, char *line)
 		return lspci_dump(l, offset, bytes);
 	if (is_detail(line))
 		return lspci_detail(l, line);
-	return lspci_fail(l, l->line, "not what lspci prints: \"%.*s\"", LINE_MAX_SHOWN, line);
+	text_show(line, shown);
+	return lspci_fail(l, l->line, "not what lspci prints: \"%s\"", shown);
 }
 
 static int lspci_read(struct lspci *l, char *text)
@@ -249,6 +271,8 @@ static int lspci_read(struct lspci *l, char *text)
 	char *line;
 	int ret = 0;
 
+	if (!strncmp(text, BYTE_ORDER_MARK, 3))
+		text += 3;
 	while (!ret && (line = strsep(&text, "\n"))) {
 		l->line++;
 		ret = lspci_line(l, line);

@@ -39,7 +39,7 @@ static void output_of_lspci_is_read(void **state)
 	struct import import;
 	char *error = NULL;
 
-	if (import_lspci("-[0000:00]---01.0-[01]----00.0\r\n\n" BRIDGE ENDPOINT, "saved.txt",
+	if (import_lspci("\xef\xbb\xbf-[0000:00]---01.0-[01]----00.0\r\n\n" BRIDGE ENDPOINT, "saved.txt",
 			 &import, &error))
 		fail_msg("%s", error);
 	assert_int_equal(topology_count(import.topology), 2);
@@ -60,6 +60,7 @@ static void what_is_not_whole_is_refused(void **state)
 	} bad[] = {
 		{ "", "saved.txt: no device in it: expected the output of lspci -xxxx" },
 		{ "hello\n", "saved.txt:1: not what lspci prints: \"hello\"" },
+		{ "\033[2Jhi\x90\n", "saved.txt:1: not what lspci prints: \"\\x1b[2Jhi\\x90\"" },
 		{ "00:00.0 Host bridge: Intel\n\n",
 		  "saved.txt:1: 0000:00:00.0: no configuration space follows: lspci needs -xxxx, "
 		  "and root" },
@@ -77,7 +78,7 @@ static void what_is_not_whole_is_refused(void **state)
 		{ "00:00.0 A\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO "00:00.0 B\n",
 		  "saved.txt:6: 0000:00:00.0 was described in line 1 already" },
 		{ "00:00.0 A\n\tKernel driver in use: a/b\n",
-		  "saved.txt:2: 0000:00:00.0: no driver is called like that" },
+		  "saved.txt:2: 0000:00:00.0: no driver is called \"a/b\"" },
 		{ "00:00.0 A\n00: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n10:" ZERO
 		  "20:" ZERO "30:" ZERO,
 		  "saved.txt:5: 0000:00:00.0: its configuration space reads as ones: it does not "
