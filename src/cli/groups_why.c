@@ -89,6 +89,20 @@ static void print_viability(const struct groups_view *view, const struct pci_fun
 			       "group has a driver in the way");
 }
 
+/* 1: one of the first @nr reasons has the same remedy; 0: none has; or -ENOMEM. */
+static int remedy_said(const struct group_reason *reasons, size_t nr, const char *text)
+{
+	int same = 0;
+
+	for (size_t i = 0; i < nr && !same; i++) {
+		char *other = reason_remedy(&reasons[i]);
+
+		same = other ? !strcmp(other, text) : -ENOMEM;
+		free(other);
+	}
+	return same;
+}
+
 /* 0 or -ENOMEM. */
 static int print_reasons(const struct group_reason *reasons, size_t nr, FILE *out)
 {
@@ -104,15 +118,16 @@ static int print_reasons(const struct group_reason *reasons, size_t nr, FILE *ou
 	}
 	for (size_t i = 0; i < nr; i++) {
 		char *text = reason_remedy(&reasons[i]);
+		int said = text ? remedy_said(reasons, i, text) : -ENOMEM;
 
-		if (!text)
-			return -ENOMEM;
-		if (*text) {
+		if (said >= 0 && !said && *text) {
 			if (!remedies++)
 				fputs("\nWhat it would take to split it:\n", out);
 			print_sentence(out, "  * ", text);
 		}
 		free(text);
+		if (said < 0)
+			return said;
 	}
 	return 0;
 }
