@@ -73,7 +73,9 @@ RF_API int rf_ioas_map(struct rf_ioas *ioas, struct rf_owner *owner, void *addr,
  * Only whole mappings: a range that would split one fails and changes nothing.
  *
  * Return: 0; -EINVAL for a wrapping range or unknown flags; -ENOENT where
- * nothing is mapped or a mapping would be split.
+ * nothing is mapped or a mapping would be split; -EDEADLOCK when an access
+ * (below) does not let go of a mapping though asked a hundred times: what came
+ * before it is unmapped by then.
  */
 RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t flags,
 			 uint64_t *unmapped);

@@ -116,6 +116,8 @@ struct reserved {
 	const void *who;
 };
 
+struct access_link;
+
 /**
  * struct rf_ioas - an I/O address space
  * @lock: protects all of it
@@ -140,7 +142,6 @@ struct reserved {
  * @mode: of the account
  * @holder: of the pins
  */
-struct access_link;
 struct rf_ioas {
 	pthread_mutex_t lock;
 	atomic_uint refs;

@@ -19,6 +19,7 @@
 #define MEMORY	    16ul /* pages of the program's */
 #define WINDOW	    (24 * PAGE) /* IOVA that is used */
 #define BASE	    (16 * MIB)
+#define MOCK_PAGE   2048ul
 #define ACCOUNT_MAX 40
 
 struct object {
@@ -120,14 +121,21 @@ static bool has_domain(const struct space *s)
 	return s->domains[0] || s->domains[1];
 }
 
-/* An access that pins is always there. */
+/* In half of the rounds every space has an access that pins, in the others one that does not. */
+static bool pinning;
+
+static uint64_t alignment(const struct space *s)
+{
+	return pinning ? PAGE : has_domain(s) ? MOCK_PAGE : 1;
+}
+
 static int expect_place(struct space *s, uint64_t iova, uint64_t length)
 {
-	if (length % PAGE || iova % PAGE)
+	if (length % alignment(s) || iova % alignment(s))
 		return -EINVAL;
 	if (has_domain(s) && iova < BASE)
 		return -EINVAL;
-	for (uint64_t at = iova; at < iova + length; at += PAGE)
+	for (uint64_t at = iova; at < iova + length; at++)
 		if (area_at(s, at))
 			return -EEXIST;
 	return 0;
@@ -159,6 +167,8 @@ static uint64_t random_iova(void)
 {
 	uint64_t iova = BASE - 4 * PAGE + random_below(&rnd, WINDOW / PAGE) * PAGE;
 
+	if (!pinning && !random_below(&rnd, 3))
+		iova += MOCK_PAGE;
 	return random_below(&rnd, 20) ? iova : iova + 512;
 }
 
@@ -166,16 +176,18 @@ static uint64_t random_length(void)
 {
 	uint64_t length = (1 + random_below(&rnd, 5)) * PAGE;
 
+	if (!pinning && !random_below(&rnd, 3))
+		length -= MOCK_PAGE;
 	return random_below(&rnd, 20) ? length : length - 100;
 }
 
 static void try_map(struct space *s)
 {
 	uint64_t length = random_length();
-	uint64_t off = random_below(&rnd, (MEMORY - 6) * PAGE) & ~(PAGE - 1);
+	uint64_t off =
+		random_below(&rnd, (MEMORY - 6) * PAGE) & ~((pinning ? PAGE : MOCK_PAGE) - 1);
 	struct user_map map = {
 		.owner = owner,
-		.addr = (uintptr_t)memory + off,
 		.memfd = -1,
 		.length = length,
 		.prot = 1 + (uint32_t)random_below(&rnd, 3),
@@ -185,6 +197,7 @@ static void try_map(struct space *s)
 	int expected = expect_place(s, map.iova, length);
 	struct object *object = objects;
 	uint64_t iova;
+	uint64_t nr;
 
 	if (!free_areas(s))
 		return;
@@ -192,12 +205,13 @@ static void try_map(struct space *s)
 		object++;
 	if (object == objects + OBJECTS)
 		return;
-	if (!random_below(&rnd, 20)) {
-		map.addr += 512;
-		if (!expected)
-			expected = -EINVAL;
-	}
-	if (!expected && has_domain(s) && charged() + length / PAGE > ACCOUNT_MAX)
+	if (!random_below(&rnd, 20))
+		off += 512;
+	map.addr = (uintptr_t)memory + off;
+	if (!expected && off % alignment(s))
+		expected = -EINVAL;
+	nr = (off % PAGE + length + PAGE - 1) / PAGE;
+	if (!expected && has_domain(s) && charged() + nr > ACCOUNT_MAX)
 		expected = -ENOMEM;
 	assert_int_equal(ioas_user_map(s->ioas, &map, &iova), expected);
 	if (expected)
@@ -207,10 +221,10 @@ static void try_map(struct space *s)
 	*object = (struct object){
 		.used = true,
 		.first = (unsigned)(off / PAGE),
-		.nr = (unsigned)(length / PAGE),
+		.nr = (unsigned)nr,
 		.writable = map.prot & RF_WRITE,
 	};
-	area_new(s, iova, length, object, 0, map.prot);
+	area_new(s, iova, length, object, off % PAGE, map.prot);
 }
 
 static void try_copy(struct space *dst, struct space *src)
@@ -237,7 +251,7 @@ static void try_copy(struct space *dst, struct space *src)
 		nr++;
 		if (prot & RF_WRITE && !area->object->writable)
 			expected = -EPERM;
-		else if (start % PAGE)
+		else if (start % alignment(dst))
 			expected = -EINVAL;
 		at = end + 1;
 	}
@@ -378,7 +392,9 @@ static void try_domain(struct space *s)
 		return;
 	}
 	for (unsigned a = 0; a < AREAS; a++)
-		if (s->areas[a].used && s->areas[a].first < BASE)
+		if (s->areas[a].used &&
+		    (s->areas[a].first < BASE ||
+		     (s->areas[a].first | s->areas[a].start | (s->areas[a].last + 1)) % MOCK_PAGE))
 			expected = -EADDRINUSE;
 	for (unsigned a = 0; a < AREAS && !expected && !had; a++)
 		if (s->areas[a].used)
@@ -411,6 +427,10 @@ static void try_pin(struct space *s)
 	uint64_t at;
 	unsigned p = 0;
 
+	if (!pinning) {
+		assert_int_equal(ioas_access_pin(s->access, iova, length, pages, flags), -EINVAL);
+		return;
+	}
 	while (p < PINS && s->pins[p].used)
 		p++;
 	if (p == PINS) {
@@ -550,6 +570,7 @@ static void check(void)
 }
 
 static const struct ioas_access_ops access_ops = { let_go };
+static const struct ioas_access_ops plain_ops = { NULL };
 
 static void setup(void)
 {
@@ -564,7 +585,9 @@ static void setup(void)
 	for (unsigned s = 0; s < SPACES; s++) {
 		assert_int_equal(ioas_new(&spaces[s].ioas), 0);
 		ioas_set_account(spaces[s].ioas, account, ACCOUNT_USER);
-		assert_int_equal(ioas_access_new(&access_ops, &spaces[s], &spaces[s].access), 0);
+		assert_int_equal(ioas_access_new(pinning ? &access_ops : &plain_ops, &spaces[s],
+						 &spaces[s].access),
+				 0);
 		assert_int_equal(ioas_access_replace(spaces[s].access, spaces[s].ioas), 0);
 	}
 }
@@ -593,6 +616,7 @@ static void agree_with_arrays_of_pages(void **state)
 	memset(counts, 0, sizeof(counts));
 	for (unsigned round = 0; round < 12; round++) {
 		rnd = 1000 + round;
+		pinning = round % 2;
 		setup();
 		for (unsigned step = 0; step < 1500; step++) {
 			struct space *s = &spaces[random_below(&rnd, SPACES)];
