@@ -193,6 +193,8 @@ static int driver_probe(const struct session_files *files, const char *driver, c
 			       0;
 	if (!grouped)
 		return -EINVAL;
+	if (sriov_count(files, address))
+		return -EBUSY;
 	path_print(path, "sys/bus/pci/devices/%s/config", address);
 	if (file_read(files, path, config, sizeof(config)) == CONFIG_HEADER + 1 &&
 	    (config[CONFIG_HEADER] & 0x7f))
@@ -251,13 +253,15 @@ static int store_unbind(const struct session_files *files, const char *driver, c
 			size_t len)
 {
 	char address[NAME_SIZE], path[PATH_MAX], now[NAME_SIZE];
+	int ret;
 
 	if (!text_name(text, len, address))
 		return -ENODEV;
 	path_print(path, "sys/bus/pci/devices/%s/driver", address);
 	if (!link_name(files, path, now) || strcmp(now, driver) != 0)
 		return -ENODEV;
-	return device_set_driver(files, address, NULL);
+	ret = sriov_disable(files, address); /* as drivers do when they go */
+	return ret ? ret : device_set_driver(files, address, NULL);
 }
 
 static int probe_unbound(const struct session_files *files, const char *address, void *arg)
@@ -383,6 +387,24 @@ static int store_bus(const struct session_files *files, const char *attr, const 
 	return value ? bus_rescan(files) : 0;
 }
 
+/* Counted, and only for a device that no driver has enabled already. */
+static int store_enable(const struct session_files *files, const char *address, bool on)
+{
+	char path[PATH_MAX], text[32];
+	unsigned long count;
+
+	path_print(path, "sys/bus/pci/devices/%s/driver", address);
+	if (file_exists(files, path))
+		return -EBUSY;
+	path_print(path, "sys/bus/pci/devices/%s/enable", address);
+	file_read(files, path, text, sizeof(text));
+	count = strtoul(text, NULL, 10);
+	if (!on && !count)
+		return -EIO;
+	snprintf(text, sizeof(text), "%lu\n", on ? count + 1 : count - 1);
+	return file_replace(files, path, text);
+}
+
 static int store_device(const struct session_files *files, const char *address, const char *attr,
 			const char *text, size_t len)
 {
@@ -392,6 +414,10 @@ static int store_device(const struct session_files *files, const char *address, 
 		return store_override(files, address, text, len);
 	if (!text_number(text, &value))
 		return -EINVAL;
+	if (!strcmp(attr, "sriov_numvfs"))
+		return sriov_set(files, address, value);
+	if (!strcmp(attr, "enable"))
+		return store_enable(files, address, value);
 	if (!value)
 		return 0;
 	return strcmp(attr, "remove") ? bus_rescan(files) : device_remove(files, address);
@@ -504,7 +530,8 @@ bool driver_attr(const char *path, char name[DRIVER_ATTR_MAX])
 {
 	static const char *const bus[] = { "drivers_probe", "drivers_autoprobe", "rescan", NULL };
 	static const char *const driver[] = { "bind", "unbind", "new_id", "remove_id", NULL };
-	static const char *const device[] = { "driver_override", "remove", "rescan", NULL };
+	static const char *const device[] = { "driver_override", "remove", "rescan",
+					      "sriov_numvfs",	 "enable", NULL };
 	char dir[NAME_SIZE], attr[32];
 	struct pci_address at;
 	const char *slash;

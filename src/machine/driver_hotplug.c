@@ -8,6 +8,7 @@
  *	spare/vfio-ADDRESS, ...		the same of a device's own node
  *	spare/bus-ADDRESS, dir-, in-, dmar-	a device that was removed
  *	spare/group-N			a group without devices
+ *	spare/off-ADDRESS, virtfnN-	a virtual function (driver_sriov.c)
  */
 #include "machine/driver_hotplug.h"
 
@@ -319,14 +320,15 @@ int device_remove(const struct session_files *files, const char *address)
 	if (!device_directory(files, address, dir))
 		return -ENODEV;
 	below.length = strlen(dir);
-	ret = files_each(files, "sys/bus/pci/devices", remove_below, &below);
+	ret = sriov_disable(files, address);
+	if (!ret)
+		ret = files_each(files, "sys/bus/pci/devices", remove_below, &below);
 	return ret ? ret : remove_one(files, address);
 }
 
 struct rescan {
 	size_t depth; /* of the directories to put back now */
 	bool deeper; /* there are others further down */
-	bool probe;
 };
 
 static size_t path_depth(const char *path)
@@ -340,30 +342,35 @@ static size_t path_depth(const char *path)
 	return depth;
 }
 
-static int restore_one(const struct session_files *files, const char *name, void *arg)
+/* Where the directory of a removed device belongs. */
+static bool removed_directory(const struct session_files *files, const char *address,
+			      char dir[PATH_MAX])
 {
-	struct rescan *rescan = arg;
-	char path[PATH_MAX], target[PATH_MAX], key[NAME_SIZE + 16];
-	const char *address = name + 4;
-	size_t depth;
+	char path[PATH_MAX], target[PATH_MAX];
 	long len;
-	int ret;
 
-	if (strncmp(name, "bus-", 4) != 0 || !path_print(path, "spare/%s", name))
-		return 0;
+	if (!path_print(path, "spare/bus-%s", address))
+		return false;
 	len = syscall(SYS_readlinkat, files->root, path, target, sizeof(target) - 1);
 	if (len < 10)
-		return 0;
+		return false;
 	target[len] = '\0';
-	depth = path_depth(target);
-	rescan->deeper = rescan->deeper || depth > rescan->depth;
-	if (depth != rescan->depth || !path_print(path, "sys/%s", target + 9))
-		return 0;
+	return path_print(dir, "sys/%s", target + 9);
+}
+
+int device_restore(const struct session_files *files, const char *address)
+{
+	char dir[PATH_MAX], path[PATH_MAX], key[NAME_SIZE + 16], text[8];
+	int ret;
+
+	if (!removed_directory(files, address, dir))
+		return -ENODEV;
 	snprintf(key, sizeof(key), "dir-%.200s", address);
-	ret = file_show(files, path, key);
+	ret = file_show(files, dir, key);
 	if (!ret) {
 		path_print(path, "sys/bus/pci/devices/%s", address);
-		ret = file_show(files, path, name);
+		snprintf(key, sizeof(key), "bus-%.200s", address);
+		ret = file_show(files, path, key);
 	}
 	if (!ret)
 		ret = device_show_links(files, address, true);
@@ -371,19 +378,30 @@ static int restore_one(const struct session_files *files, const char *name, void
 		path_print(path, "sys/bus/pci/devices/%s/driver_override", address);
 		ret = file_replace(files, path, "(null)\n");
 	}
-	if (!ret && rescan->probe)
-		ret = device_probe(files, address);
-	return ret;
+	if (ret)
+		return ret;
+	file_read(files, "sys/bus/pci/drivers_autoprobe", text, sizeof(text));
+	return text[0] != '0' ? device_probe(files, address) : 0;
+}
+
+static int restore_one(const struct session_files *files, const char *name, void *arg)
+{
+	struct rescan *rescan = arg;
+	char dir[PATH_MAX];
+	size_t depth;
+
+	if (strncmp(name, "bus-", 4) != 0 || !removed_directory(files, name + 4, dir))
+		return 0;
+	depth = path_depth(dir);
+	rescan->deeper = rescan->deeper || depth > rescan->depth;
+	return depth == rescan->depth ? device_restore(files, name + 4) : 0;
 }
 
 int bus_rescan(const struct session_files *files)
 {
 	struct rescan rescan = { .deeper = true };
-	char text[8];
 	int ret = 0;
 
-	file_read(files, "sys/bus/pci/drivers_autoprobe", text, sizeof(text));
-	rescan.probe = text[0] != '0';
 	while (!ret && rescan.deeper) {
 		rescan.deeper = false;
 		ret = files_each(files, "spare", restore_one, &rescan);

@@ -18,8 +18,20 @@ int device_show_vfio(const struct session_files *files, const char *address);
 
 /* Take a device off the bus, those below it first. */
 int device_remove(const struct session_files *files, const char *address);
+/* Put back one that was removed and whose parent is there. */
+int device_restore(const struct session_files *files, const char *address);
 /* Put back whatever was taken off, and let drivers have it. */
 int bus_rescan(const struct session_files *files);
+
+/* driver_sriov.c: how many virtual functions a device has just now. */
+unsigned long sriov_count(const struct session_files *files, const char *pf);
+/* Take all of them off, until sriov_set() brings them back. */
+int sriov_disable(const struct session_files *files, const char *pf);
+/*
+ * As a write to sriov_numvfs. -ERANGE: more than there can be, -ENOENT: without a
+ * driver that has any, -EBUSY: there are some, in another number.
+ */
+int sriov_set(const struct session_files *files, const char *pf, unsigned long count);
 
 /* driver.c: let the drivers that match have a device that has none. */
 int device_probe(const struct session_files *files, const char *address);

@@ -88,12 +88,13 @@ board = {
 }
 
 
-def in_session(script, shell="bash"):
+def in_session(script, shell="bash", description=None):
     """What a shell's script in a session prints, both streams, line by line."""
     path = shutil.which(shell)
     if not path:
         raise Skip(f"no {shell}")
-    done = subprocess.run([ringfence, "run", "--quiet", "--machine", write("board.json", board),
+    done = subprocess.run([ringfence, "run", "--quiet", "--machine",
+                           description or write("board.json", board),
                            "--", path, "-c", script], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=60, env=environment)
     return done.stdout.splitlines()
@@ -437,6 +438,33 @@ def a_session_shows_its_groups_as_they_are_now():
         {ringfence} groups | awk '$1 == 3 {{ print $2, $3 }} /02:00.1/ {{ print $2 }}'
         """)
     same(lines, ["yes 0000:02:00.0", "-"])
+
+
+@test
+def virtual_functions_come_and_go():
+    lines = in_session("""
+        cd /sys/bus/pci/devices; pf=0000:01:00.0; vf=0000:01:10.0
+        state() { echo $(cat $pf/sriov_numvfs) $(ls -d 0000:01:1* $pf/virtfn* 2>/dev/null); }
+        echo 2 > $pf/sriov_numvfs            # there are 3
+        echo 4 > $pf/sriov_numvfs
+        echo 1 > $pf/enable
+        echo 0 > $pf/sriov_numvfs; state
+        echo 2 > $pf/sriov_numvfs; state; test -e $vf/driver || echo unbound
+        echo vfio-pci > $vf/driver_override; echo $vf > ../drivers/vfio-pci/bind; echo $?
+        echo $pf > $pf/driver/unbind; state
+        echo 1 > $pf/sriov_numvfs
+        echo 0 > $pf/enable
+        echo 1 > $pf/enable; cat $pf/enable
+        echo $pf > /sys/bus/pci/drivers/ixgbe/bind; echo 3 > $pf/sriov_numvfs; state
+        echo 1 > $pf/remove; ls -d 0000:01:1* 2>/dev/null
+        echo 1 > /sys/bus/pci/rescan; state
+        """, description=machine("sriov"))
+    same([line.split("write error: ")[-1] for line in lines],
+         ["Device or resource busy", "Numerical result out of range", "Device or resource busy",
+          "0", "2 0000:01:00.0/virtfn0 0000:01:00.0/virtfn1 0000:01:10.0 0000:01:10.2",
+          "unbound", "0", "0", "No such file or directory", "Input/output error", "1",
+          "3 0000:01:00.0/virtfn0 0000:01:00.0/virtfn1 0000:01:00.0/virtfn2 0000:01:10.0 "
+          "0000:01:10.2 0000:01:10.4", "0"])
 
 
 @test
