@@ -10,6 +10,8 @@
  *	group-N		exclusively: the group is open; shared: a device of it is
  *			bound by itself
  *	device-ADDRESS	the device is bound by itself
+ *	dma-N		shared: its DMA is given away; no host driver may have a device
+ *	open-ADDRESS	shared: the device is open, and keeps its driver
  *	owner-N		some device of the group is: one for the process, as the
  *			iommufds of one tell each other apart by themselves
  *
@@ -24,6 +26,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 
 #include "base/sys.h"
@@ -68,7 +71,9 @@ __attribute__((format(printf, 3, 4))) static int lock_take(int *fd, int how, con
 	*fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return *fd;
-	ret = flock(*fd, how | LOCK_NB) ? -errno : 0;
+	do
+		ret = flock(*fd, how) ? -errno : 0;
+	while (ret == -EINTR);
 	errno = saved;
 	if (ret)
 		sys_close(*fd);
@@ -90,7 +95,7 @@ int claim_group(unsigned id, void **claim)
 
 	if (!c)
 		return -ENOMEM;
-	ret = lock_take(&c->fd, LOCK_EX, "group-%u", id);
+	ret = lock_take(&c->fd, LOCK_EX | LOCK_NB, "group-%u", id);
 	if (ret) {
 		free(c);
 		return ret == -EWOULDBLOCK ? -EBUSY : ret;
@@ -118,7 +123,7 @@ static int owner_get_locked(unsigned group, struct owner_claim **out)
 		c = calloc(1, sizeof(*c));
 		if (!c)
 			return -ENOMEM;
-		ret = lock_take(&c->fd, LOCK_EX, "owner-%u", group);
+		ret = lock_take(&c->fd, LOCK_EX | LOCK_NB, "owner-%u", group);
 		if (ret) {
 			free(c);
 			return ret == -EWOULDBLOCK ? -EPERM : ret;
@@ -152,12 +157,12 @@ static int device_take(struct rf_device *dev, void **claim)
 
 	if (!c)
 		return -ENOMEM;
-	ret = lock_take(&c->group_fd, LOCK_SH, "group-%u", dev->group->id);
+	ret = lock_take(&c->group_fd, LOCK_SH | LOCK_NB, "group-%u", dev->group->id);
 	if (ret) {
 		ret = ret == -EWOULDBLOCK ? -EBUSY : ret;
 		goto free_claim;
 	}
-	ret = lock_take(&c->device_fd, LOCK_EX, "device-%s", dev->name);
+	ret = lock_take(&c->device_fd, LOCK_EX | LOCK_NB, "device-%s", dev->name);
 	if (ret) {
 		ret = ret == -EWOULDBLOCK ? -EINVAL : ret;
 		goto drop_group;
@@ -190,6 +195,67 @@ static void device_drop(void *claim)
 	free(c);
 }
 
+/*
+ * Nobody holds these exclusively but for a look, so they are waited for; the
+ * look is of the session's whole drivers (machine/driver.h).
+ */
+struct use_claim {
+	int dma_fd;
+	int open_fd;
+};
+
+static int group_own(struct rf_group *group, void **claim)
+{
+	struct use_claim *c = malloc(sizeof(*c));
+	int ret = c ? lock_take(&c->dma_fd, LOCK_SH, "dma-%u", group->id) : -ENOMEM;
+
+	if (ret)
+		free(c);
+	else
+		*claim = c;
+	return ret;
+}
+
+static void group_disown(void *claim)
+{
+	struct use_claim *c = claim;
+
+	lock_drop(&c->dma_fd);
+	free(c);
+}
+
+static int device_use(struct rf_device *dev, void **claim)
+{
+	struct use_claim *c;
+	char driver[64];
+	int ret = group_own(dev->group, claim);
+
+	if (ret)
+		return ret;
+	c = *claim;
+	ret = lock_take(&c->open_fd, LOCK_SH, "open-%s", dev->name);
+	if (ret) {
+		group_disown(c);
+		return ret;
+	}
+	ret = driver_of(engine_session(), dev->name, driver, sizeof(driver));
+	if (!ret && strcmp(driver, "vfio-pci") != 0)
+		ret = -ENODEV;
+	if (ret) {
+		lock_drop(&c->open_fd);
+		group_disown(c);
+	}
+	return ret;
+}
+
+static void device_unuse(void *claim)
+{
+	struct use_claim *c = claim;
+
+	lock_drop(&c->open_fd);
+	group_disown(c);
+}
+
 static void drivers_refresh(void)
 {
 	struct rf_machine *machine = engine_machine();
@@ -201,6 +267,10 @@ static void drivers_refresh(void)
 const struct vfio_claim_ops claim_ops = {
 	.take = device_take,
 	.drop = device_drop,
+	.own = group_own,
+	.disown = group_disown,
+	.use = device_use,
+	.unuse = device_unuse,
 	.refresh = drivers_refresh,
 };
 

@@ -449,7 +449,7 @@ static int store_driver(const struct session_files *files, const char *driver, c
  */
 static int wait_for_users(const char *session, const char *address)
 {
-	char path[PATH_MAX], driver[NAME_SIZE], group[NAME_SIZE];
+	char path[PATH_MAX], driver[NAME_SIZE];
 	struct session_files files;
 	bool used = true;
 	int ret;
@@ -462,8 +462,7 @@ static int wait_for_users(const char *session, const char *address)
 			return ret;
 		path_print(path, "sys/bus/pci/devices/%s/driver", address);
 		used = link_name(&files, path, driver) && !strcmp(driver, "vfio-pci");
-		path_print(path, "sys/bus/pci/devices/%s/iommu_group", address);
-		used = used && link_name(&files, path, group) && group_in_use(&files, group);
+		used = used && device_in_use(&files, address);
 		files_close(&files);
 	}
 	return used ? -EBUSY : 0;

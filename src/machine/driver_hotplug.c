@@ -26,13 +26,13 @@
 #define UEVENT_MAX 1024u
 #define DMAR	   "sys/devices/virtual/iommu/dmar0/devices"
 
-bool group_in_use(const struct session_files *files, const char *group)
+static bool lock_held(const struct session_files *files, const char *kind, const char *name)
 {
 	char path[PATH_MAX];
 	bool used = false;
 	int fd;
 
-	if (!path_print(path, "lock/group-%s", group))
+	if (!path_print(path, "lock/%s-%s", kind, name))
 		return false;
 	fd = (int)syscall(SYS_openat, files->root, path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
@@ -40,6 +40,16 @@ bool group_in_use(const struct session_files *files, const char *group)
 	used = syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 	sys_close(fd);
 	return used;
+}
+
+bool group_in_use(const struct session_files *files, const char *group)
+{
+	return lock_held(files, "dma", group);
+}
+
+bool device_in_use(const struct session_files *files, const char *address)
+{
+	return lock_held(files, "open", address);
 }
 
 static bool device_group(const struct session_files *files, const char *address,

@@ -8,8 +8,10 @@
 
 #include "machine/driver_files.h"
 
-/* Whether a program has the group (a number, as text) open. */
+/* Whether a program has claimed the DMA of the group (a number, as text). */
 bool group_in_use(const struct session_files *files, const char *group);
+/* Whether a program has the device open. */
+bool device_in_use(const struct session_files *files, const char *address);
 
 /* Bind a device to a driver, or with NULL to none. 0 or a negative errno. */
 int device_set_driver(const struct session_files *files, const char *address, const char *driver);

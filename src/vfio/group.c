@@ -73,6 +73,28 @@ static void group_refresh(const struct group_file *gf)
 		claims->refresh();
 }
 
+/* First the claim, then the look at the drivers: a driver that comes later sees the claim. */
+static int group_enter_container(struct group_file *gf, struct container *c)
+{
+	const struct vfio_claim_ops *claims = gf->options->claims;
+	int ret = claims ? claims->own(gf->group, &gf->claim) : 0;
+
+	if (ret)
+		return ret;
+	group_refresh(gf);
+	ret = container_attach(c, gf);
+	if (ret && claims)
+		claims->disown(gf->claim);
+	return ret;
+}
+
+static void group_leave_container(struct group_file *gf)
+{
+	container_detach(gf->container, gf);
+	if (gf->options->claims)
+		gf->options->claims->disown(gf->claim);
+}
+
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_group_status status;
@@ -120,7 +142,6 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	if (!file && err != -EBADFD)
 		return err;
 
-	group_refresh(gf);
 	pthread_mutex_lock(&gf->lock);
 	c = file ? container_of_file(file) : NULL;
 	if (group_has_iommu(gf))
@@ -128,7 +149,7 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	else if (group_is_lost(gf->group))
 		ret = -ENODEV;
 	else if (c)
-		ret = container_attach(c, gf);
+		ret = group_enter_container(gf, c);
 	else if (file && file->ops->iommufd)
 		ret = group_set_iommufd(gf, file);
 	else
@@ -154,7 +175,7 @@ static int group_unset_container(struct group_file *gf)
 	else if (gf->devices)
 		ret = -EBUSY;
 	else
-		container_detach(gf->container, gf);
+		group_leave_container(gf);
 	pthread_mutex_unlock(&gf->lock);
 	if (iommufd)
 		file_put(iommufd);
@@ -235,6 +256,7 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 	ret = group_read_name(caller, arg, name);
 	if (ret)
 		return ret;
+	group_refresh(gf);
 	dev = group_find(gf, name, &ret);
 	if (!dev)
 		return ret;
@@ -279,7 +301,7 @@ static void group_release(struct file *file)
 	struct group_file *gf = (struct group_file *)file;
 
 	if (gf->container)
-		container_detach(gf->container, gf);
+		group_leave_container(gf);
 	if (gf->iommufd)
 		file_put(gf->iommufd);
 	atomic_store(&gf->group->holder, NULL);

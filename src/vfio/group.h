@@ -30,6 +30,7 @@ struct group_file {
 	pthread_mutex_t lock;
 	struct container *container;
 	struct file *iommufd;
+	void *claim; /* of its DMA, as other processes see it, while in @container */
 	struct vdev *devices;
 	struct group_file *next;
 };

@@ -49,6 +49,12 @@ struct file *vdev_iommufd(const struct vdev *v)
 	return v->idev ? v->link->file(v->idev) : NULL;
 }
 
+static void vdev_unuse(struct vdev *v)
+{
+	if (v->options->claims)
+		v->options->claims->unuse(v->claim);
+}
+
 int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct file *iommufd,
 	       struct vdev **out)
 {
@@ -59,8 +65,14 @@ int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct
 		return -ENOMEM;
 	v->dev = dev;
 	v->options = options;
+	ret = options->claims ? options->claims->use(dev, &v->claim) : 0;
+	if (ret) {
+		free(v);
+		return ret;
+	}
 	ret = vdev_bind(v, iommufd);
 	if (ret) {
+		vdev_unuse(v);
 		free(v);
 		return ret;
 	}
@@ -75,6 +87,7 @@ int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct
 	vdev_unlock(v);
 	if (ret) {
 		vdev_unbind(v);
+		vdev_unuse(v);
 		vdev_free(v);
 		return ret;
 	}
@@ -92,6 +105,7 @@ void vdev_end(struct vdev *v)
 	reset_power_off(v);
 	vdev_unlock(v);
 	vdev_unbind(v);
+	vdev_unuse(v);
 	vdev_free(v);
 }
 

@@ -72,6 +72,7 @@ struct vdev {
 	struct group_file *group; /* with a reference to it; NULL: opened by itself */
 	struct vdev *next; /* in its set, under the set's lock, as are the next three */
 	unsigned open_count;
+	void *claim; /* of its driver, as other processes see it */
 	const struct iommufd_link_ops *link; /* with @idev */
 	struct iommufd_device *idev; /* bound to an iommufd; NULL: in a container */
 	bool reset_works;

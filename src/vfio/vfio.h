@@ -21,12 +21,20 @@ struct rf_group;
  *	process has its group open, -EINVAL while one has bound the device, -EPERM
  *	while one has bound another device of its group
  * @drop: undo take. Never fails
+ * @own: a group's DMA is about to be given away: until @disown no other driver of
+ *	the host's may have its devices. 0 or a negative errno
+ * @use: a device is about to be opened: until @unuse it keeps its driver. -ENODEV
+ *	when it has lost it
  * @refresh: other processes may have bound devices to other drivers: take that over,
  *	before something is decided by it; with no locks held
  */
 struct vfio_claim_ops {
 	int (*take)(struct rf_device *dev, void **claim);
 	void (*drop)(void *claim);
+	int (*own)(struct rf_group *group, void **claim);
+	void (*disown)(void *claim);
+	int (*use)(struct rf_device *dev, void **claim);
+	void (*unuse)(void *claim);
 	void (*refresh)(void);
 };
 

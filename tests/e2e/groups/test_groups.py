@@ -424,6 +424,38 @@ except OSError as e: print(errno.errorcode[e.errno])
 """
 
 
+unbinding = """
+import errno, fcntl, os, struct, time
+def write(path, text):
+    with open(path, "w") as f: f.write(text)
+def bind_other():
+    try: write("/sys/bus/pci/drivers/other/bind", "0000:02:00.1")
+    except OSError as e: return errno.errorcode[e.errno]
+write("/sys/bus/pci/drivers/other/unbind", "0000:02:00.1")
+container = os.open("/dev/vfio/vfio", os.O_RDWR)
+group = os.open("/dev/vfio/3", os.O_RDWR)
+print(bind_other())
+write("/sys/bus/pci/drivers/other/unbind", "0000:02:00.1")
+fcntl.ioctl(group, 0x3b68, struct.pack("i", container))
+fcntl.ioctl(container, 0x3b66, 1)
+print(bind_other())
+device = fcntl.ioctl(group, 0x3b6a, bytearray(b"0000:02:00.0\\0"), True)
+start = time.monotonic()
+try: write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:02:00.0")
+except OSError as e: print(errno.errorcode[e.errno], time.monotonic() - start > 2)
+os.close(device)
+write("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:02:00.0")
+print(os.path.exists("/sys/bus/pci/devices/0000:02:00.0/driver"))
+"""
+
+
+@test
+def only_what_is_open_or_claimed_keeps_drivers():
+    write("unbinding.py", unbinding)
+    same(in_session(f"{sys.executable} {scratch}/unbinding.py"),
+         ["None", "EBUSY", "EBUSY True", "False"])
+
+
 @test
 def an_open_groups_viability_follows():
     write("open_viability.py", status_of_one_descriptor)
