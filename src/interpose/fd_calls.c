@@ -21,8 +21,8 @@
 #include "interpose/internal.h"
 #include "interpose/ready.h"
 #include "interpose/real.h"
-#include "interpose/service.h"
 #include "interpose/renew.h"
+#include "interpose/service.h"
 
 static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 {

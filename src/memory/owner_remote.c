@@ -235,7 +235,8 @@ int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const v
 	struct owner_remote *r = owner->remote;
 	int ret;
 
-	if (atomic_load(&r->calls) && !atomic_load_explicit(&r->untraceable, memory_order_relaxed)) {
+	if (atomic_load(&r->calls) &&
+	    !atomic_load_explicit(&r->untraceable, memory_order_relaxed)) {
 		ret = copy_as_process(r, addr, dst, src, len);
 		if (ret != -EPERM)
 			return ret;
@@ -244,8 +245,7 @@ int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const v
 	return copy_by_mem(r, addr, dst, src, len);
 }
 
-int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,
-		     size_t len)
+int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src, size_t len)
 {
 	return copy_by_mem(owner->remote, addr, dst, src, len);
 }

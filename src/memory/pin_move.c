@@ -340,11 +340,9 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 	struct pin_shift shift = { .first = first, .last = last };
 	struct pin_hidden *hidden = hidden_new(owner, first, last);
 	uint64_t pages = 0;
-	bool freed = false; /* who had pinned it let go meanwhile: nothing to keep */
 
 	move_init(&move, owner, first, last);
 	if (hidden && move_begin(&move)) {
-		freed = !move.pins;
 		if (move.pins)
 			pages = chunks_move(&move, hidden->first, event);
 		shift.to = first;
@@ -357,9 +355,13 @@ static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last
 	move_free(&move);
 	if (hidden)
 		pin_hidden_put(owner, hidden);
-	if (event != PIN_PROTECT && !freed) {
+	if (event != PIN_PROTECT) {
+		uintptr_t from = first, to = last;
+
 		stats_add(&stats()->pins_moved, pages);
-		stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
+		/* who had pinned them may have let go meanwhile: then nothing is lost */
+		if (pages || pin_run(owner, &from, &to))
+			stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
 	}
 	return pages;
 }
