@@ -17,11 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "machine/fail.h"
 #include "machine/import.h"
 
 #define LINE_MAX_SHOWN	60u
 #define SHOWN_SIZE	(4 * LINE_MAX_SHOWN + 1)
+#define DOMAIN_VMD	0x10000u
 #define HEX_BYTES	16u
 #define BYTE_ORDER_MARK "\xef\xbb\xbf" /* editors leave it */
 
@@ -287,6 +289,42 @@ static int lspci_read(struct lspci *l, char *text)
 	return ret;
 }
 
+static bool is_vmd(const struct pci_function *fn)
+{
+	static const uint16_t devices[] = { 0x201d, 0x28c0, 0x467f, 0x4c3d,
+					    0x9a0b, 0x7d0b, 0xad0b, 0xa77f };
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++)
+		if (fn->vendor == 0x8086 && fn->device == devices[i])
+			return true;
+	return false;
+}
+
+/*
+ * Domains that firmware does not number are those of VMD endpoints, with whose
+ * requester id all DMA from there is sent. Which is whose lspci does not say.
+ */
+static void lspci_link_vmd(const struct import *import)
+{
+	struct pci_function *vmd = NULL, *fn;
+	unsigned nr_vmd = 0, nr_behind = 0;
+
+	for (fn = topology_first(import->topology); fn; fn = topology_next(fn)) {
+		if (is_vmd(fn) && !nr_vmd++)
+			vmd = fn;
+		nr_behind += fn->address.domain >= DOMAIN_VMD;
+	}
+	if (nr_behind && nr_vmd != 1)
+		log_line(LOG_WARN,
+			 "%s: %u functions are in domains of VMD endpoints, of which there are %u: "
+			 "their groups are as if they had requester ids of their own; say "
+			 "\"dma-device\" in the machine file",
+			 import->name, nr_behind, nr_vmd);
+	for (fn = topology_first(import->topology); fn && nr_vmd == 1; fn = topology_next(fn))
+		if (fn->address.domain >= DOMAIN_VMD)
+			fn->dma_device = vmd;
+}
+
 int import_lspci(const char *text, const char *name, struct import *out, char **error)
 {
 	struct lspci l = { .import = out, .error = error };
@@ -297,6 +335,8 @@ int import_lspci(const char *text, const char *name, struct import *out, char **
 	out->topology = topology_new();
 	if (copy && out->topology)
 		ret = lspci_read(&l, copy);
+	if (!ret)
+		lspci_link_vmd(out);
 	if (!ret)
 		ret = import_link(out, error);
 	free(copy);

@@ -101,7 +101,7 @@ static int device_read(struct sysfs *s, const char *device)
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE];
 	char driver[256], group[64], *why = NULL;
 	size_t size = 0;
-	bool whole;
+	bool whole = false;
 	int ret;
 
 	if (pci_address_parse(device, &values.address))
@@ -129,8 +129,30 @@ static int device_read(struct sysfs *s, const char *device)
 	return ret;
 }
 
-/* Whose VF a function is, once all are there. */
-static int devices_link_vfs(const struct sysfs *s)
+/*
+ * The VMD endpoint that a domain is behind: a function's real path has it before
+ * the domain's root, .../0000:00:0e.0/pci10000:00/10000:00:00.0. NULL: there is none.
+ */
+static struct pci_function *device_behind(const struct sysfs *s, const char *device)
+{
+	char target[PATH_MAX], *before = NULL, *part, *rest = target;
+	ssize_t len = readlinkat(s->dir, device, target, sizeof(target) - 1);
+	struct pci_address at;
+
+	if (len < 0)
+		return NULL;
+	target[len] = '\0';
+	while ((part = strsep(&rest, "/"))) {
+		if (before && !strncmp(part, "pci", 3) && strchr(part, ':') &&
+		    !pci_address_parse(before, &at))
+			return topology_find(s->import->topology, &at);
+		before = part;
+	}
+	return NULL;
+}
+
+/* Whose VF a function is, and whose id its DMA carries, once all are there. */
+static int devices_link_others(const struct sysfs *s)
 {
 	struct pci_topology *topology = s->import->topology;
 	char name[64];
@@ -138,6 +160,7 @@ static int devices_link_vfs(const struct sysfs *s)
 	for (struct pci_function *fn = topology_first(topology); fn; fn = topology_next(fn)) {
 		struct pci_address at;
 
+		fn->dma_device = device_behind(s, fn->name);
 		if (device_link(s, fn->name, "physfn", name, sizeof(name)) &&
 		    !pci_address_parse(name, &at))
 			fn->physfn = topology_find(topology, &at);
@@ -168,7 +191,7 @@ static int devices_read(struct sysfs *s)
 			ret = device_read(s, entry->d_name);
 	closedir(dir);
 	if (!ret)
-		ret = devices_link_vfs(s);
+		ret = devices_link_others(s);
 	if (s->import->nr_groups)
 		qsort(s->import->groups, s->import->nr_groups, sizeof(struct host_group),
 		      by_address);

@@ -63,6 +63,7 @@ static json_t *write_function(const struct writer *w, const struct pci_function 
 		below = topology_bus(w->import->topology, fn->address.domain, fn->secondary);
 	fine = put(object, "address", json_string(fn->name)) &&
 	       (!name || put(object, "name", json_string(name))) &&
+	       (!fn->dma_device || put(object, "dma-device", json_string(fn->dma_device->name))) &&
 	       (!fn->physfn || put(object, "id", json_string(id))) &&
 	       put(object, "driver", json_string(fn->driver ?: "none")) &&
 	       put(object, "config-size", json_integer(fn->config_size)) &&

@@ -38,10 +38,22 @@ struct place {
 };
 
 /**
+ * struct borrower - a function whose DMA carries the id of another
+ * @lender: that one, which may be described further down
+ * @spot: where that is said
+ */
+struct borrower {
+	struct pci_function *fn;
+	struct pci_address lender;
+	struct spot spot;
+};
+
+/**
  * struct topology_reader - the array being read
  * @line: of @seen
  * @last_bus: the highest number given so far, whatever the domain
  * @deepest: the highest bus below the bridge being read
+ * @borrowers: to be resolved once all functions are there
  */
 struct topology_reader {
 	struct reader *r;
@@ -51,12 +63,14 @@ struct topology_reader {
 	unsigned last_bus;
 	unsigned deepest;
 	unsigned depth;
+	struct borrower *borrowers;
+	size_t nr_borrowers, max_borrowers;
 };
 
 static const char *const function_keys[] = {
-	"address",     "type",		"id",	"subsystem", "class",	"revision", "bus",
-	"acs",	       "multifunction", "ari",	"sr-iov",    "pe",	"driver",   "config",
-	"config-size", "below",		"name", "no-iommu",  "aliases", NULL,
+	"address",     "type",		"id",	"subsystem", "class",	"revision",   "bus",
+	"acs",	       "multifunction", "ari",	"sr-iov",    "pe",	"driver",     "config",
+	"config-size", "below",		"name", "no-iommu",  "aliases", "dma-device", NULL,
 };
 
 /* Where a function is: as written, or the next slot of its bus. */
@@ -306,11 +320,49 @@ static int read_below(struct topology_reader *t, struct spot spot, json_t *objec
 	return ret;
 }
 
+static int read_dma_device(struct topology_reader *t, struct spot spot, const json_t *value,
+			   struct pci_function *fn)
+{
+	const char *text = json_string_value(value);
+	size_t max = t->max_borrowers ? 2 * t->max_borrowers : 16;
+	struct borrower *borrowers;
+	struct pci_address at;
+
+	if (!text || pci_address_parse(text, &at))
+		return reader_fail(t->r, spot_member(spot, "dma-device"),
+				   "\"dma-device\": expected an address, e.g. \"0000:00:0e.0\"");
+	if (t->nr_borrowers == t->max_borrowers) {
+		borrowers = realloc(t->borrowers, max * sizeof(*borrowers));
+		if (!borrowers)
+			return -ENOMEM;
+		t->borrowers = borrowers;
+		t->max_borrowers = max;
+	}
+	t->borrowers[t->nr_borrowers++] = (struct borrower){ .fn = fn, .lender = at, .spot = spot };
+	return 0;
+}
+
+static int resolve_dma_devices(struct topology_reader *t)
+{
+	for (size_t i = 0; i < t->nr_borrowers; i++) {
+		const struct borrower *b = &t->borrowers[i];
+		struct pci_function *lender = topology_find(t->topology, &b->lender);
+
+		if (!lender || lender == b->fn)
+			return reader_fail(t->r, spot_member(b->spot, "dma-device"),
+					   "\"dma-device\" of %s: no other function is at " BDF_FMT,
+					   b->fn->name, b->lender.domain, b->lender.bus,
+					   b->lender.slot, b->lender.function);
+		b->fn->dma_device = lender;
+	}
+	return 0;
+}
+
 /* The function is in the topology; what is left is its own business. */
 static int read_rest(struct topology_reader *t, struct spot spot, json_t *object,
 		     struct pci_function *fn)
 {
-	json_t *config = json_object_get(object, "config"), *sriov, *below;
+	json_t *config = json_object_get(object, "config"), *sriov, *below, *lender;
 	char *vf_driver = NULL;
 	unsigned above = t->deepest;
 	int ret = 0;
@@ -320,6 +372,9 @@ static int read_rest(struct topology_reader *t, struct spot spot, json_t *object
 		ret = value_config(t->r, spot, config, json_object_get(object, "config-size"), fn);
 	else if (pci_function_is_bridge(fn))
 		ret = choose_bus(t, spot, fn, below);
+	lender = json_object_get(object, "dma-device");
+	if (!ret && lender)
+		ret = read_dma_device(t, spot, lender, fn);
 	sriov = json_object_get(object, "sr-iov");
 	if (!ret && sriov)
 		ret = value_sriov(t->r, spot, sriov, fn, &vf_driver);
@@ -397,6 +452,7 @@ int read_topology(struct reader *r, struct spot spot, json_t *value)
 {
 	struct topology_reader t = { .r = r, .seen = spot.text, .line = 1 };
 	struct place root = { 0 };
+	int ret;
 
 	t.topology = topology_new();
 	if (!t.topology)
@@ -406,5 +462,9 @@ int read_topology(struct reader *r, struct spot spot, json_t *value)
 	r->desc->topology_text = json_dumps(value, JSON_COMPACT);
 	if (!r->desc->topology_text)
 		return -ENOMEM;
-	return read_functions(&t, spot, value, &root);
+	ret = read_functions(&t, spot, value, &root);
+	if (!ret)
+		ret = resolve_dma_devices(&t);
+	free(t.borrowers);
+	return ret;
 }

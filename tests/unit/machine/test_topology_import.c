@@ -3,6 +3,8 @@
  * Importing what lspci printed: read, refused, and written as a machine file that
  * has the same topology.
  */
+#include <unistd.h>
+
 #include "fixture.h"
 #include "machine/import.h"
 
@@ -39,8 +41,8 @@ static void output_of_lspci_is_read(void **state)
 	struct import import;
 	char *error = NULL;
 
-	if (import_lspci("\xef\xbb\xbf-[0000:00]---01.0-[01]----00.0\r\n\n" BRIDGE ENDPOINT, "saved.txt",
-			 &import, &error))
+	if (import_lspci("\xef\xbb\xbf-[0000:00]---01.0-[01]----00.0\r\n\n" BRIDGE ENDPOINT,
+			 "saved.txt", &import, &error))
 		fail_msg("%s", error);
 	assert_int_equal(topology_count(import.topology), 2);
 	assert_int_equal(import.nr_headers, 2);
@@ -158,6 +160,79 @@ static void a_last_device_with_less_than_others_is_refused(void **state)
 	import_is_refused(text, "saved.txt:262: 0000:00:03.0: cut short after 64 of 4096 bytes");
 }
 
+/* All DMA of a VMD domain has the id of the VMD endpoint, here and when read back. */
+static void functions_behind_vmd_share_its_id(void **state)
+{
+	const struct pci_address vmd = { .slot = 0xe }, behind = { .domain = 0x10000, .slot = 2 };
+	static char text[32768];
+	struct rf_machine *machine;
+	const struct pci_function *fn;
+	struct import import;
+	char *error = NULL, *json;
+
+	dump(text, "0000:00:0e.0", 0, 256);
+	memcpy(strstr(text, "00: "), "00: 86 80 0b 9a", 15);
+	dump(text + strlen(text), "10000:00:02.0", 0, 256);
+	assert_int_equal(import_lspci(text, "saved.txt", &import, &error), 0);
+	fn = topology_find(import.topology, &behind);
+	assert_ptr_equal(fn->dma_device, topology_find(import.topology, &vmd));
+	json = import_write(&import, NULL, NULL);
+	assert_non_null(json);
+	machine = machine_of(json);
+	fn = topology_find(machine->desc->topology, &behind);
+	assert_ptr_equal(fn->dma_device, topology_find(machine->desc->topology, &vmd));
+	assert_int_equal(fn->group, fn->dma_device->group);
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
+
+	dump(text + strlen(text), "0000:00:0f.0", 0, 256);
+	memcpy(strstr(strstr(text, "0000:00:0f.0"), "\n00: ") + 1, "00: 86 80 1d 20", 15);
+	assert_int_equal(import_lspci(text, "saved.txt", &import, &error), 0);
+	assert_null(topology_find(import.topology, &behind)->dma_device);
+	import_release(&import);
+}
+
+static void a_path_in_sysfs_tells_the_vmd_endpoint(void **state)
+{
+	static const char *const links[][2] = {
+		{ "0000:00:0e.0", "../../../devices/pci0000:00/0000:00:0e.0" },
+		{ "10000:00:02.0",
+		  "../../../devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:02.0" },
+	};
+	const struct pci_address vmd = { .slot = 0xe }, behind = { .domain = 0x10000, .slot = 2 };
+	char root[] = "/tmp/sysfs-XXXXXX", command[1024], path[256];
+	uint8_t bytes[64] = { 0x86, 0x80, 0x0b, 0x9a };
+	struct import import;
+	char *error = NULL;
+
+	assert_non_null(mkdtemp(root));
+	snprintf(command, sizeof(command),
+		 "mkdir -p %s/bus/pci/devices "
+		 "%s/devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:00:02.0",
+		 root, root);
+	assert_int_equal(system(command), 0);
+	for (size_t i = 0; i < 2; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", root, links[i][0]);
+		assert_int_equal(symlink(links[i][1], path), 0);
+		strcat(path, "/config");
+		file = fopen(path, "w");
+		assert_non_null(file);
+		assert_int_equal(fwrite(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+		fclose(file);
+	}
+	if (import_sysfs(root, &import, &error))
+		fail_msg("%s", error);
+	assert_null(topology_find(import.topology, &vmd)->dma_device);
+	assert_ptr_equal(topology_find(import.topology, &behind)->dma_device,
+			 topology_find(import.topology, &vmd));
+	import_release(&import);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
 static const char *name_of(const struct pci_function *fn, void *arg)
 {
 	return arg;
@@ -222,6 +297,8 @@ int main(void)
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(the_first_256_bytes_do_not_tell_about_acs),
 		cmocka_unit_test(a_last_device_with_less_than_others_is_refused),
+		cmocka_unit_test(functions_behind_vmd_share_its_id),
+		cmocka_unit_test(a_path_in_sysfs_tells_the_vmd_endpoint),
 		cmocka_unit_test(a_machine_file_is_written),
 	};
 
