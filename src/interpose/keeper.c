@@ -15,11 +15,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -38,14 +41,26 @@ static inline long bare(long number, long a, long b, long c)
 	return ret;
 }
 
-/* @arg: the end of the pipe to be read. */
+/**
+ * struct keeper - what its maker tells it; at the lowest end of its stack
+ * @pipe: the end to be read
+ * @alone: it has let go of its maker's descriptors
+ */
+struct keeper {
+	int pipe;
+	atomic_int alone;
+};
+
 __attribute__((no_sanitize("address", "thread", "undefined"), no_stack_protector)) static int
 keeper_run(void *arg)
 {
+	struct keeper *keeper = arg;
 	char byte;
 
-	bare(SYS_dup2, (long)(intptr_t)arg, 0, 0);
+	bare(SYS_dup2, keeper->pipe, 0, 0);
 	bare(SYS_close_range, 1, (long)~0u, 0);
+	atomic_store(&keeper->alone, 1);
+	bare(SYS_futex, (long)&keeper->alone, FUTEX_WAKE, 1);
 	bare(SYS_prctl, PR_SET_NAME, (long)"rf-keeper", 0);
 	bare(SYS_setsid, 0, 0, 0);
 	while (bare(SYS_read, 0, (long)&byte, 1) == -EINTR)
@@ -54,9 +69,24 @@ keeper_run(void *arg)
 	__builtin_unreachable();
 }
 
+/*
+ * Until then this process's end could not be told by its descriptors. Not for ever:
+ * somebody may have killed it.
+ */
+static void keeper_await(struct keeper *keeper)
+{
+	const struct timespec second = { .tv_sec = 1 };
+
+	while (!atomic_load(&keeper->alone))
+		if (syscall(SYS_futex, &keeper->alone, FUTEX_WAIT, 0, &second, NULL, 0) &&
+		    errno == ETIMEDOUT)
+			break;
+}
+
 int keeper_start(void)
 {
 	int ends[2], ret, saved = errno;
+	struct keeper *keeper;
 	uint64_t mask;
 	char *stack;
 
@@ -70,9 +100,13 @@ int keeper_start(void)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	ret = sys_failed(stack) ? sys_error(stack) : 0;
 	if (!ret) {
+		keeper = (struct keeper *)stack;
+		keeper->pipe = ends[0];
 		mask = signals_hold();
-		ret = clone(keeper_run, stack + STACK_SIZE, CLONE_VM, (void *)(intptr_t)ends[0]);
+		ret = clone(keeper_run, stack + STACK_SIZE, CLONE_VM, keeper);
 		ret = ret < 0 ? -errno : 0;
+		if (!ret)
+			keeper_await(keeper);
 		signals_release(mask);
 		if (ret)
 			sys_munmap(stack, STACK_SIZE);
