@@ -274,16 +274,6 @@ uint64_t areas_drop(struct rf_ioas *ioas, struct part *part, uint64_t last, uint
 	return areas;
 }
 
-/* Unmap what type1 has: whole areas, that nobody else has a say in. */
-static int unmap_plain(struct rf_ioas *ioas, struct part *part, uint64_t last, bool dropped,
-		       uint64_t *unmapped)
-{
-	uint64_t areas = areas_drop(ioas, part, last, unmapped);
-
-	stats_add(dropped ? &stats()->maps_dropped : &stats()->unmaps, areas);
-	return 0;
-}
-
 int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum ioas_cut cut,
 		     bool dropped, uint64_t *unmapped)
 {
@@ -297,11 +287,11 @@ int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum i
 	if (!part || part->seg.first > last)
 		goto unlock;
 	if (cut == IOAS_CUT_REFUSE) {
-		ret = -EINVAL;
 		if (part->seg.first < first || part->seg.flags & PART_JOINED ||
-		    ioas_reaches(ioas, part, last))
+		    ioas_reaches(ioas, part, last)) {
+			ret = -EINVAL;
 			goto unlock;
-		ret = 0;
+		}
 	} else {
 		/* as Linux: one that begins before the range stays, and ends it */
 		if (part->seg.first < first || part->seg.flags & PART_JOINED)
@@ -310,10 +300,13 @@ int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum i
 		if (end)
 			last = area_last(ioas, end)->seg.last;
 	}
-	if (ioas->accesses)
+	if (ioas->accesses) {
 		ret = space_unmap(ioas, first, last, dropped, unmapped);
-	else
-		ret = unmap_plain(ioas, part, last, dropped, unmapped);
+	} else {
+		uint64_t areas = areas_drop(ioas, part, last, unmapped);
+
+		stats_add(dropped ? &stats()->maps_dropped : &stats()->unmaps, areas);
+	}
 unlock:
 	pthread_mutex_unlock(&ioas->lock);
 	return ret;
