@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "bus/topology.h"
 #include "interpose/claim.h"
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
+#include "machine/description.h"
 #include "machine/driver.h"
 #include "machine/machine.h"
 
@@ -26,14 +29,40 @@ static bool group_has_node(const struct rf_group *group)
 	return false;
 }
 
+/* A group of functions without a model cannot be opened: say what is missing. */
+static void group_explain(const struct rf_machine *machine, unsigned id)
+{
+	struct pci_topology *topology = machine->desc->topology;
+	const struct pci_function *first = NULL;
+
+	if (!topology)
+		return;
+	for (const struct pci_function *fn = topology_first(topology); fn; fn = topology_next(fn)) {
+		if (fn->group == PCI_GROUP_NONE || (unsigned)fn->group != id)
+			continue;
+		if (fn->dev)
+			return;
+		if (!first && !pci_function_is_bridge(fn))
+			first = fn;
+	}
+	if (first)
+		log_line(LOG_WARN,
+			 "/dev/vfio/%u: %s is described but has no model; add --device "
+			 "MODEL,addr=%s",
+			 id, first->name,
+			 first->address.domain ? first->name : first->name + strlen("0000:"));
+}
+
 static int group_open(struct rf_machine *machine, unsigned id, struct file **file)
 {
 	struct rf_group *group = machine_group(machine, id);
 	void *claim;
 	int ret;
 
-	if (!group || !group_has_node(group))
+	if (!group || !group_has_node(group)) {
+		group_explain(machine, id);
 		return -ENOENT;
+	}
 	ret = claim_group(id, &claim);
 	if (ret)
 		return ret;
