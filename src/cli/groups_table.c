@@ -84,7 +84,8 @@ static void print_notes(const struct groups_view *view, FILE *out)
 	if (host->nr_headers)
 		fprintf(out,
 			"\nOf %zu functions only the start of configuration space is known (the "
-			"first 64 bytes\nwithout root, 256 with lspci -xxx), so which ports isolate "
+			"first 64 bytes\nwithout root, 256 with lspci -xxx), so which ports "
+			"isolate "
 			"(ACS) is unknown: these\nare the groups if none does. For more: sudo "
 			"ringfence groups, or, elsewhere,\nsudo lspci -xxxx.\n",
 			host->nr_headers);

@@ -8,12 +8,10 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "bus/topology.h"
 #include "interpose/claim.h"
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
-#include "machine/description.h"
 #include "machine/driver.h"
 #include "machine/machine.h"
 
@@ -29,28 +27,17 @@ static bool group_has_node(const struct rf_group *group)
 	return false;
 }
 
-/* A group of functions without a model cannot be opened: say what is missing. */
-static void group_explain(const struct rf_machine *machine, unsigned id)
+/* A group of functions that are only described can be named, but not given to anybody. */
+static void group_explain(const struct rf_group *group)
 {
-	struct pci_topology *topology = machine->desc->topology;
-	const struct pci_function *first = NULL;
-
-	if (!topology)
-		return;
-	for (const struct pci_function *fn = topology_first(topology); fn; fn = topology_next(fn)) {
-		if (fn->group == PCI_GROUP_NONE || (unsigned)fn->group != id)
-			continue;
-		if (fn->dev)
+	for (unsigned i = 0; i < group->nr_devices; i++)
+		if (group->devices[i]->model)
 			return;
-		if (!first && !pci_function_is_bridge(fn))
-			first = fn;
-	}
-	if (first)
+	if (group->nr_devices)
 		log_line(LOG_WARN,
 			 "/dev/vfio/%u: %s is described but has no model; add --device "
 			 "MODEL,addr=%s",
-			 id, first->name,
-			 first->address.domain ? first->name : first->name + strlen("0000:"));
+			 group->id, group->devices[0]->name, group->devices[0]->name);
 }
 
 static int group_open(struct rf_machine *machine, unsigned id, struct file **file)
@@ -59,16 +46,16 @@ static int group_open(struct rf_machine *machine, unsigned id, struct file **fil
 	void *claim;
 	int ret;
 
-	if (!group || !group_has_node(group)) {
-		group_explain(machine, id);
+	if (!group || !group_has_node(group))
 		return -ENOENT;
-	}
 	ret = claim_group(id, &claim);
 	if (ret)
 		return ret;
 	ret = vfio_open_group(group, &machine->vfio, file);
 	if (ret) {
 		claim_group_drop(claim);
+		if (ret == -ENODEV)
+			group_explain(group);
 		return ret;
 	}
 	(*file)->gone = claim_group_drop;
