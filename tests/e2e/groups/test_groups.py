@@ -217,16 +217,20 @@ def config(vendor, device, bridge=0, size=256):
     return bytes(bytes_[:size])
 
 
-saved = ("00:01.0 PCI bridge [0604]: Port [1b36:000c]\n\tKernel driver in use: pcieport\n" +
-         dump(config(0x1b36, 0xc, bridge=1, size=4096)) + "\n" +
-         "01:00.0 Ethernet controller [0200]: NIC [8086:1533]\n\tKernel driver in use: igb\n" +
-         dump(config(0x8086, 0x1533)) + "\n")
+def printed(size):
+    return ("00:01.0 PCI bridge [0604]: Port [1b36:000c]\n\tKernel driver in use: pcieport\n" +
+            dump(config(0x1b36, 0xc, bridge=1, size=4096)) + "\n" +
+            "01:00.0 Ethernet controller [0200]: NIC [8086:1533]\n\tKernel driver in use: igb\n" +
+            dump(config(0x8086, 0x1533, size=size)) + "\n")
+
+
+saved, whole = printed(256), printed(4096)
 
 
 @test
 def what_lspci_printed_becomes_a_machine():
-    text = said("topology", "import", write("saved.txt", saved))
-    same(text, said("topology", "import", "-", stdin=saved))
+    text = said("topology", "import", write("saved.txt", whole))
+    same(text, said("topology", "import", "-", stdin=whole))
     same(groups("--machine", write("imported.json", text)),
          {0: ["0000:00:01.0"], 1: ["0000:01:00.0"]})
     shown = json.loads(said("groups", "--json", "--machine", "imported.json"))
@@ -239,6 +243,8 @@ def a_file_that_was_cut_is_refused():
             "cut.txt:277: 0000:01:00.0: cut short: line f0 has 10 of 16 bytes")
     refused(["topology", "import", write("cut.txt", saved[:-53])],
             "cut.txt:276: 0000:01:00.0: its configuration space is cut short after 240 bytes")
+    refused(["topology", "import", write("cut.txt", saved)],
+            "cut.txt:277: 0000:01:00.0: cut short after 256 of 4096 bytes, or saved with -xxx")
 
 
 @test
