@@ -103,7 +103,7 @@ static void uninstall(struct file *file, int fd)
 
 int fd_install(struct file *file, int oflags)
 {
-	struct open_file *d;
+	struct open_file *d = NULL;
 	int fd, ret;
 
 	fork_settle();
@@ -125,7 +125,7 @@ int fd_install(struct file *file, int oflags)
 
 int fd_install_away(struct file *file, int oflags)
 {
-	struct open_file *d;
+	struct open_file *d = NULL;
 	int fd, ret;
 
 	engine_lock(&fd_table_lock);
