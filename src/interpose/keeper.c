@@ -13,8 +13,9 @@
  */
 #include "interpose/keeper.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -58,7 +59,7 @@ keeper_run(void *arg)
 	char byte;
 
 	bare(SYS_dup2, keeper->pipe, 0, 0);
-	bare(SYS_close_range, 1, (long)~0u, 0);
+	bare(SYS_close_range, 1, (long)UINT_MAX, 0);
 	atomic_store(&keeper->alone, 1);
 	bare(SYS_futex, (long)&keeper->alone, FUTEX_WAKE, 1);
 	bare(SYS_prctl, PR_SET_NAME, (long)"rf-keeper", 0);

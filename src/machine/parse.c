@@ -346,7 +346,7 @@ static int read_machine_key(struct reader *r, struct spot spot, const char *key,
 			    const json_t *value)
 {
 	struct description *desc = r->desc;
-	uint64_t number;
+	uint64_t number = 0;
 	int ret;
 
 	if (!strcmp(key, "iommu"))

@@ -133,10 +133,10 @@ unsigned topology_config(const struct pci_function *fn, uint8_t bytes[PCI_CONFIG
 
 void topology_path(const struct pci_function *fn, char *path, size_t size)
 {
-	const struct pci_function *chain[64];
-	size_t n = 0, used;
+	const struct pci_function *chain[64] = { fn };
+	size_t n = 1, used;
 
-	for (const struct pci_function *at = fn; at && n < 64; at = at->parent)
+	for (const struct pci_function *at = fn->parent; at && n < 64; at = at->parent)
 		chain[n++] = at;
 	used = (size_t)snprintf(path, size, "pci%04x:%02x", chain[n - 1]->address.domain,
 				chain[n - 1]->address.bus);
