@@ -133,9 +133,34 @@ static pid_t peer_pid(int sock)
 	return cred.pid;
 }
 
+/*
+ * The memory of one that has ended is used again, but never given back: as long as
+ * a child has a copy of the socket, which it has until it executes, the service may be
+ * told of an event of it.
+ */
+static struct connection *spare;
+
+static struct connection *connection_get(void)
+{
+	struct connection *c = spare;
+
+	if (!c)
+		return calloc(1, sizeof(*c));
+	spare = c->next;
+	memset(c, 0, sizeof(*c));
+	return c;
+}
+
+static void connection_spare(struct connection *c)
+{
+	c->sock = -1;
+	c->next = spare;
+	spare = c;
+}
+
 struct connection *connection_new(struct open_file *d, int fds[WIRE_FDS])
 {
-	struct connection *c = calloc(1, sizeof(*c));
+	struct connection *c = connection_get();
 	struct wire welcome = { .op = WIRE_REPLY };
 	struct owner_fds memory = { .mem = fds[1], .maps = fds[2] };
 
@@ -147,7 +172,7 @@ struct connection *connection_new(struct open_file *d, int fds[WIRE_FDS])
 	if (!c->caller.owner) {
 		if (memory.alive >= 0)
 			sys_close(memory.alive);
-		free(c);
+		connection_spare(c);
 		return NULL;
 	}
 	c->caller.ops = &caller_ops;
@@ -166,7 +191,7 @@ void connection_free(struct connection *c)
 	owner_put(c->caller.owner);
 	fd_hidden_close(&c->sock);
 	free(c->borrowed);
-	free(c);
+	connection_spare(c);
 }
 
 /* Requests. */

@@ -12,11 +12,12 @@
 /**
  * struct connection - a process that holds one of our files
  * @caller: on whose behalf its requests run; its memory
- * @sock: our end
+ * @sock: our end; -1: the connection has ended
  * @d: the open file, or another one that has taken its place
  * @serial: of the one that is meant
  * @file: it, during a request
  * @borrowed: numbers it has lent for the request
+ * @next: in the list of those that have ended
  */
 struct connection {
 	struct file_caller caller;
@@ -27,6 +28,7 @@ struct connection {
 	int *borrowed;
 	unsigned nr_borrowed;
 	unsigned max_borrowed;
+	struct connection *next;
 };
 
 /* Takes @fds over: the end, memory and map of the holder. NULL: it is refused. */

@@ -53,6 +53,20 @@ static void service_watch(int sock, void *what, bool connection)
 	syscall(SYS_epoll_ctl, (long)epoll_fd, (long)EPOLL_CTL_ADD, (long)sock, &event);
 }
 
+/*
+ * Closing it would not do as long as a child has a copy. Nor does this if the
+ * program took our number for itself meanwhile (fd_hide()): then an event may come
+ * until the child has executed or ended.
+ */
+static void service_unwatch(int sock)
+{
+	struct epoll_event none = { 0 };
+	int saved = errno;
+
+	syscall(SYS_epoll_ctl, (long)epoll_fd, (long)EPOLL_CTL_DEL, (long)sock, &none);
+	errno = saved;
+}
+
 /* The descriptor table has a new file. With its lock held. */
 static void service_opened(struct open_file *d)
 {
@@ -85,16 +99,21 @@ static void service_request(struct connection *c)
 {
 	int fds[WIRE_FDS];
 	struct wire w;
-	int ret = wire_recv(c->sock, &w, fds, true);
+	int ret;
 
+	if (c->sock < 0)
+		return; /* see service_unwatch() */
+	ret = wire_recv(c->sock, &w, fds, true);
 	if (ret == -EAGAIN)
 		return;
 	if (!ret)
 		ret = connection_serve(c, &w, fds);
 	if (!ret)
 		wire_drop(fds);
-	if (ret)
-		connection_free(c); /* closing it takes it out of what we wait for */
+	if (ret) {
+		service_unwatch(c->sock);
+		connection_free(c);
+	}
 }
 
 static void *service_thread(void *arg)
