@@ -224,10 +224,10 @@ static void recognise(const struct msghdr *msg)
 		each_descriptor(msg, arrives);
 }
 
-/* Those that came over exec. */
+/* Those that came over exec. From now on a child of vfork, which has our table, is known as one. */
 __attribute__((constructor)) static void recognise_inherited(void)
 {
-	if (engine_active())
+	if (engine_active() && !fork_watch())
 		fd_recognise_all();
 }
 
