@@ -588,9 +588,12 @@ static struct file *inherited_file(const struct bar_view *v)
 	struct file *file;
 	ino_t inode;
 
-	if (!v->dev || fd < 0 || holder_new(fd, &file, &inode, &oflags))
+	if (fd < 0 || holder_new(fd, &file, &inode, &oflags))
 		return NULL;
-	bar_areas(v->dev, v->bar, areas);
+	if (v->dev)
+		bar_areas(v->dev, v->bar, areas);
+	else
+		holder_areas(v->file, v->bar, areas);
 	holder_set_areas(file, v->bar, areas);
 	return file;
 }

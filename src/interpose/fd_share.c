@@ -109,12 +109,16 @@ void fd_recognise_all(void)
 	sys_close(dir);
 }
 
+/* A holder that belongs to a mapping is another one than that of the descriptor. */
 int fd_of_file(const struct file *file)
 {
+	ino_t inode = holder_is(file) ? holder_inode(file) : 0;
+
 	for (int fd = fd_next(0, FD_MAX - 1); fd >= 0; fd = fd_next((unsigned)fd + 1, FD_MAX - 1)) {
 		const struct open_file *d = fd_table[fd];
 
-		if (fd_mark(fd) == FD_FOREIGN && d && d->file == file)
+		if (fd_mark(fd) == FD_FOREIGN && d &&
+		    (d->file == file || (inode && d->inode == inode)))
 			return fd;
 	}
 	return -1;

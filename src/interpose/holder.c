@@ -40,6 +40,7 @@
  * @fd: a descriptor of it
  * @conn: the connection; -1: not yet made
  * @dead: nobody answers any more
+ * @inode: of its descriptors
  * @areas: of BARs that were mapped
  */
 struct holder {
@@ -49,6 +50,7 @@ struct holder {
 	int fd;
 	int conn;
 	bool dead;
+	ino_t inode;
 	struct rf_bar_area areas[RF_PCI_BARS][RF_BAR_AREAS];
 };
 
@@ -286,6 +288,7 @@ int holder_new(int fd, struct file **file, ino_t *inode, int *oflags)
 	file_init(&h->file, &holder_ops, h->path);
 	engine_lock_renew(&h->lock);
 	h->conn = -1;
+	h->inode = *inode;
 	*file = &h->file;
 	return 0;
 fail:
@@ -315,6 +318,18 @@ int holder_mmap(struct file *file, uint64_t off, uint64_t len, int prot, int fla
 	*offset = w.mapping.offset;
 	holder_set_areas(file, *bar, w.mapping.areas);
 	return 0;
+}
+
+ino_t holder_inode(const struct file *file)
+{
+	return ((const struct holder *)file)->inode;
+}
+
+void holder_areas(const struct file *file, unsigned bar, struct rf_bar_area *areas)
+{
+	const struct holder *h = (const struct holder *)file;
+
+	memcpy(areas, h->areas[bar], sizeof(h->areas[bar]));
 }
 
 void holder_set_areas(struct file *file, unsigned bar, const struct rf_bar_area *areas)

@@ -23,6 +23,9 @@ int holder_new(int fd, struct file **file, ino_t *inode, int *oflags);
 /* Whether a file is of this kind. */
 bool holder_is(const struct file *file);
 
+/* What is common to all descriptors of the file of a holder. */
+ino_t holder_inode(const struct file *file);
+
 /* read() and write(), at the position that all holders share. */
 ssize_t holder_io_here(struct file *file, void *buf, size_t len, bool writing);
 
@@ -34,6 +37,7 @@ int holder_mmap(struct file *file, uint64_t off, uint64_t len, int prot, int fla
 		unsigned *bar, uint64_t *offset);
 enum rf_area_kind holder_page_kind(const struct file *file, unsigned bar, uint64_t off);
 /* In a child: what the parent knew of a BAR that it had mapped. */
+void holder_areas(const struct file *file, unsigned bar, struct rf_bar_area *areas);
 void holder_set_areas(struct file *file, unsigned bar, const struct rf_bar_area *areas);
 
 /* Loads and stores. Ones and nothing when nobody answers any more. */
