@@ -336,6 +336,9 @@ const char *pci_function_kind(const struct pci_function *fn)
 	case PCIE_NONE:
 		break;
 	}
+	if (fn->silent)
+		return pci_function_is_bridge(fn) ? "bridge that does not answer" :
+						    "function that does not answer";
 	if (fn->header == PCI_HEADER_CARDBUS)
 		return "CardBus bridge";
 	return fn->header == PCI_HEADER_BRIDGE ? "PCI bridge" : "conventional PCI function";

@@ -80,6 +80,8 @@ enum pcie_type {
  * @caps_known: the capabilities could be read; false for the first 64 bytes of
  *	configuration space that an unprivileged user gets, and for the 256 of a
  *	PCI Express function, as ACS is beyond them
+ * @silent: its configuration space reads as ones, as of a device that is powered
+ *	down or gone: nothing is known but what the caller said
  * @aliases: bit n: DMA of the function may carry devfn n of its bus; quirks are
  *	added by topology_link()
  * @bridge_aliases_bus: a bridge without PCI Express capability that acts as a
@@ -116,6 +118,7 @@ struct pci_function {
 	bool ari;
 	uint16_t nr_vfs, vf_offset, vf_stride, vf_device;
 	bool caps_known;
+	bool silent;
 	uint64_t aliases[4];
 	bool bridge_aliases_bus;
 	bool translation_root;
@@ -185,10 +188,11 @@ void topology_remove(struct pci_topology *topology, struct pci_function *fn);
  * caps_known) from its bytes, and keep a copy of them. There are 64 of them (or
  * 128, of a CardBus bridge) for users without privilege, 256, or 4096. Before
  * topology_link(). The identity of a VF, whose own registers read ffff, is left
- * as it is.
+ * as it is; so is everything of a function that is @silent, whose capabilities
+ * are then not known.
  * 0; -EINVAL with *error (to be freed; does not name the function) for any other
- * @size, as it must have been cut short, for all ones, an unknown header, or a
- * chain of capabilities that loops; -ENOMEM.
+ * @size, as it must have been cut short, for an unknown header, or a chain
+ * of capabilities that loops; -ENOMEM.
  */
 int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size, char **error);
 
@@ -196,8 +200,9 @@ int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size,
  * Link whatever has been added since the last time: parents, VFs, multifunction
  * bits, quirks. May be called again after more were added.
  * 0; -EINVAL with *error (to be freed; names the address) and *blame for bridges
- * that lead in a circle or nowhere, two that lead to one bus, and functions on a
- * bus below a bridge to which nothing leads. Nothing is half-linked: the
+ * that lead in a circle or to no range of buses, two that lead to one bus, and functions on a
+ * bus below a bridge to which nothing leads. A bridge whose buses are both 00 is one
+ * that nobody configured: it leads nowhere. Nothing is half-linked: the
  * topology can then only be freed.
  */
 int topology_link(struct pci_topology *topology, const struct pci_function **blame, char **error);
@@ -255,6 +260,12 @@ void topology_enable_acs(struct pci_topology *topology);
 static inline bool pci_function_is_bridge(const struct pci_function *fn)
 {
 	return fn->header != PCI_HEADER_NORMAL;
+}
+
+/* A bridge that has no bus numbers: requests do not get past it. */
+static inline bool pci_bridge_unconfigured(const struct pci_function *fn)
+{
+	return pci_function_is_bridge(fn) && !fn->secondary && !fn->subordinate;
 }
 
 static inline uint8_t pci_function_devfn(const struct pci_function *fn)

@@ -168,6 +168,12 @@ static void decode_header(struct pci_function *fn, const struct view *v)
 	}
 }
 
+/* It answers nothing: vendor ffff alone is what a VF says, too. */
+static bool is_silent(const struct view *v)
+{
+	return get16(v, CFG_VENDOR) == 0xffff && get8(v, CFG_HEADER) == 0xff;
+}
+
 static int decode_check(const struct view *v, char **error)
 {
 	if (v->size != HEADER_SIZE && v->size != CARDBUS_SIZE && v->size != PCI_CONFIG_SIZE &&
@@ -175,15 +181,44 @@ static int decode_check(const struct view *v, char **error)
 		*error = message("its configuration space is cut short after %zu bytes", v->size);
 		return -EINVAL;
 	}
-	if (get8(v, CFG_HEADER) == 0xff) {
-		*error = message("its configuration space reads as ones: it does not answer");
-		return -EINVAL;
-	}
-	if ((get8(v, CFG_HEADER) & 0x7f) > PCI_HEADER_CARDBUS) {
+	if ((get8(v, CFG_HEADER) & 0x7f) > PCI_HEADER_CARDBUS && !is_silent(v)) {
 		*error = message("header type %02x is unknown", get8(v, CFG_HEADER) & 0x7f);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* What is known of a function when its registers say nothing. */
+static void decode_silence(struct pci_function *fn)
+{
+	fn->silent = true;
+	fn->caps_known = false;
+	fn->pcie = PCIE_NONE;
+	fn->ari = false;
+	fn->has_acs = false;
+	fn->acs_cap = fn->acs_ctrl = 0;
+	fn->acs_ctrl_wide = 0;
+	fn->nr_vfs = 0;
+}
+
+/* What is not there without a capability is as decode_header() left it. */
+static int decode_lists(struct pci_function *fn, const struct view *v, char **error)
+{
+	int ret = 0;
+
+	fn->silent = false;
+	fn->caps_known = true;
+	if (get16(v, CFG_STATUS) & STATUS_CAP_LIST) {
+		fn->caps_known = v->size >= PCI_CONFIG_SIZE;
+		if (fn->caps_known)
+			ret = decode_caps(fn, v, error);
+	}
+	if (!ret)
+		ret = decode_ext_caps(fn, v, error);
+	/* ACS and ARI are among the extended capabilities */
+	if (fn->pcie != PCIE_NONE && v->size < PCI_CONFIG_EXT_SIZE)
+		fn->caps_known = false;
+	return ret;
 }
 
 int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size, char **error)
@@ -200,23 +235,17 @@ int pci_function_decode(struct pci_function *fn, const void *bytes, size_t size,
 	copy = alloc_should_fail() ? NULL : malloc(size);
 	if (!copy)
 		return -ENOMEM;
-	decode_header(fn, &v);
-	fn->caps_known = true;
-	if (get16(&v, CFG_STATUS) & STATUS_CAP_LIST) {
-		fn->caps_known = size >= PCI_CONFIG_SIZE;
-		if (fn->caps_known)
-			ret = decode_caps(fn, &v, error);
+	if (is_silent(&v)) {
+		decode_silence(fn);
+	} else {
+		decode_header(fn, &v);
+		ret = decode_lists(fn, &v, error);
 	}
-	if (!ret)
-		ret = decode_ext_caps(fn, &v, error);
 	if (ret) {
 		*fn = was;
 		free(copy);
 		return ret;
 	}
-	/* ACS and ARI are among the extended capabilities */
-	if (fn->pcie != PCIE_NONE && size < PCI_CONFIG_EXT_SIZE)
-		fn->caps_known = false;
 	memcpy(copy, bytes, size);
 	free(fn->config);
 	fn->config = copy;

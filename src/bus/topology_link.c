@@ -14,6 +14,8 @@
 #include "bus/internal.h"
 #include "bus/topology_private.h"
 
+#define CLASS_BRIDGE 0x0604u
+
 static int refuse(const struct pci_function *fn, const struct pci_function **blame)
 {
 	*blame = fn;
@@ -26,6 +28,8 @@ static int link_bridge(struct pci_topology *topology, struct pci_function *fn,
 {
 	struct pci_bus *below;
 
+	if (pci_bridge_unconfigured(fn))
+		return 0;
 	if (!fn->secondary) {
 		*error =
 			message("%s: this bridge leads nowhere: its secondary bus is 00", fn->name);
@@ -92,24 +96,42 @@ static void link_identity(struct pci_function *vf)
 	vf->multifunction = false;
 }
 
-/* A bus that lies within a bridge's range, but is none's secondary bus. */
-static const struct pci_function *bus_owner(const struct pci_topology *topology,
-					    const struct pci_bus *bus)
+/* The nearest bridge in whose range a bus lies that is none's secondary bus. */
+static struct pci_function *bus_owner(const struct pci_topology *topology,
+				      const struct pci_bus *bus)
+{
+	struct pci_function *owner = NULL;
+
+	for (size_t i = 0; i < topology->nr; i++) {
+		struct pci_function *fn = topology->functions[i];
+
+		if (pci_function_is_bridge(fn) && !pci_bridge_unconfigured(fn) &&
+		    fn->address.domain == bus->domain && fn->secondary <= bus->number &&
+		    bus->number <= fn->subordinate && (!owner || fn->secondary > owner->secondary))
+			owner = fn;
+	}
+	return owner;
+}
+
+/* Whether a bridge below @owner does not say where it leads. */
+static bool bus_behind_silence(const struct pci_topology *topology, const struct pci_bus *bus,
+			       const struct pci_function *owner)
 {
 	for (size_t i = 0; i < topology->nr; i++) {
 		const struct pci_function *fn = topology->functions[i];
 
-		if (pci_function_is_bridge(fn) && fn->address.domain == bus->domain &&
-		    fn->secondary <= bus->number && bus->number <= fn->subordinate)
-			return fn;
+		if (fn->silent && fn->class >> 8 == CLASS_BRIDGE && !fn->secondary &&
+		    fn->address.domain == bus->domain && owner->secondary <= fn->address.bus &&
+		    fn->address.bus < bus->number)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static int link_parent(struct pci_topology *topology, struct pci_function *fn,
 		       const struct pci_function **blame, char **error)
 {
-	const struct pci_function *owner;
+	struct pci_function *owner;
 
 	fn->parent = fn->bus->bridge;
 	if (fn->parent)
@@ -119,12 +141,21 @@ static int link_parent(struct pci_topology *topology, struct pci_function *fn,
 		return 0;
 	}
 	/* the first of its bus asks for all */
-	for (unsigned devfn = 0; devfn < pci_function_devfn(fn); devfn++)
-		if (fn->bus->at[devfn] && !fn->bus->at[devfn]->physfn)
+	for (unsigned devfn = 0; devfn < pci_function_devfn(fn); devfn++) {
+		const struct pci_function *first = fn->bus->at[devfn];
+
+		if (first && !first->physfn) {
+			fn->parent = first->parent;
 			return 0;
+		}
+	}
 	owner = bus_owner(topology, fn->bus);
 	if (!owner)
 		return 0;
+	if (bus_behind_silence(topology, fn->bus, owner)) {
+		fn->parent = owner;
+		return 0;
+	}
 	*error = message("%s: no bridge leads to bus %02x, though it is one of those below %s",
 			 fn->name, fn->address.bus, owner->name);
 	return refuse(fn, blame);
@@ -144,7 +175,7 @@ static void link_multifunction(struct pci_function *fn)
 	if (fn->address.function) {
 		struct pci_function *first = fn->bus->at[fn->address.slot << 3];
 
-		if (first && !first->config && !first->physfn)
+		if (first && (!first->config || first->silent) && !first->physfn)
 			first->multifunction = true;
 	}
 }

@@ -142,6 +142,10 @@ char *reason_text(const struct group_reason *r)
 	case REASON_PE_VF:
 		return text("the virtual function %s is a partitionable endpoint by itself", name);
 	case REASON_CAPS_UNKNOWN:
+		if (r->subject->silent)
+			return text("%s does not answer (powered down, or gone): what it is "
+				    "capable of is not known, and taken to be nothing",
+				    name);
 		return text("the capabilities of %s cannot be read without privilege; it is taken "
 			    "to have none",
 			    name);
@@ -188,6 +192,8 @@ char *reason_remedy(const struct group_reason *r)
 		return text("none: %s and %s cannot be told apart", r->subject->name,
 			    r->cause->name);
 	case REASON_CAPS_UNKNOWN:
+		if (r->subject->silent)
+			return text("look again when %s is powered up", r->subject->name);
 		return text("run it as root, or save lspci -xxxx as root");
 	case REASON_PE_BUS:
 		return text("move the device to a slot with a bus of its own");

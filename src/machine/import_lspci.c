@@ -62,7 +62,8 @@ static int lspci_blame(const struct lspci *l, unsigned line, int err)
  */
 static int lspci_check_whole(const struct lspci *l, bool last)
 {
-	if (!last || l->fn->caps_known || l->size >= l->largest)
+	if (!last || l->fn->caps_known || l->size >= l->largest ||
+	    (l->fn->silent && l->size >= PCI_CONFIG_SIZE))
 		return 0;
 	return lspci_fail(l, l->dump_line, "cut short after %u of %u bytes%s", l->size, l->largest,
 			  l->size == PCI_CONFIG_SIZE ? ", or saved with -xxx" : "");
@@ -87,7 +88,7 @@ static int lspci_finish(struct lspci *l, bool last)
 	free(why);
 	if (!ret)
 		ret = lspci_check_whole(l, last);
-	if (!ret && !l->fn->caps_known)
+	if (!ret && !l->fn->caps_known && !l->fn->silent)
 		l->import->nr_headers++;
 	if (l->largest < l->size)
 		l->largest = l->size;
@@ -124,7 +125,7 @@ static size_t address_at(const char *line, struct pci_address *at)
 	return pci_address_parse(text, at) ? 0 : len;
 }
 
-/* "[8086:1533]", the last of the line; or "0200: 8086:1533" of -n. */
+/* "[8086:1533]", the last of the line, after "[0200]:"; or "0200: 8086:1533" of -n. */
 static void line_ids(const char *rest, struct pci_function *fn)
 {
 	unsigned class, vendor, device;
@@ -133,6 +134,7 @@ static void line_ids(const char *rest, struct pci_function *fn)
 	if (sscanf(rest, " %4x: %4x:%4x", &class, &vendor, &device) == 3) {
 		fn->vendor = (uint16_t)vendor;
 		fn->device = (uint16_t)device;
+		fn->class = class << 8;
 		return;
 	}
 	while ((at = strchr(at, '['))) {
@@ -142,6 +144,8 @@ static void line_ids(const char *rest, struct pci_function *fn)
 			fn->vendor = (uint16_t)vendor;
 			fn->device = (uint16_t)device;
 		}
+		if (!fn->class && sscanf(at, "[%4x]:%n", &class, &end) == 1 && end == 7)
+			fn->class = class << 8;
 		at++;
 	}
 }

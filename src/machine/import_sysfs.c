@@ -17,6 +17,8 @@
 #include "machine/fail.h"
 #include "machine/import.h"
 
+#define CLASS_BRIDGE 0x0604u
+
 struct sysfs {
 	struct import *import;
 	int dir; /* bus/pci/devices */
@@ -41,7 +43,8 @@ static bool device_link(const struct sysfs *s, const char *device, const char *n
 	return snprintf(out, size, "%s", slash ? slash + 1 : target) < (int)size;
 }
 
-static unsigned device_hex(const struct sysfs *s, const char *device, const char *name)
+/* A number in a file of a device; 0 where there is none. */
+static unsigned device_number(const struct sysfs *s, const char *device, const char *name, int base)
 {
 	char path[PATH_MAX], text[32] = "";
 	int fd;
@@ -53,7 +56,20 @@ static unsigned device_hex(const struct sysfs *s, const char *device, const char
 	if (read(fd, text, sizeof(text) - 1) < 0)
 		text[0] = '\0';
 	close(fd);
-	return (unsigned)strtoul(text, NULL, 16);
+	return (unsigned)strtoul(text, NULL, base);
+}
+
+/* What the kernel remembers of a function, in case it does not answer. */
+static void device_remembered(const struct sysfs *s, const char *device, struct pci_function *fn)
+{
+	fn->vendor = (uint16_t)device_number(s, device, "vendor", 16);
+	fn->device = (uint16_t)device_number(s, device, "device", 16);
+	fn->class = device_number(s, device, "class", 16);
+	if (fn->class >> 8 != CLASS_BRIDGE)
+		return;
+	fn->header = PCI_HEADER_BRIDGE;
+	fn->secondary = (uint8_t)device_number(s, device, "secondary_bus_number", 10);
+	fn->subordinate = (uint8_t)device_number(s, device, "subordinate_bus_number", 10);
 }
 
 /* *whole: the function has no more than that; without ECAM nothing has more than 256. */
@@ -106,8 +122,7 @@ static int device_read(struct sysfs *s, const char *device)
 
 	if (pci_address_parse(device, &values.address))
 		return 0;
-	values.vendor = (uint16_t)device_hex(s, device, "vendor");
-	values.device = (uint16_t)device_hex(s, device, "device");
+	device_remembered(s, device, &values);
 	if (device_link(s, device, "driver", driver, sizeof(driver)))
 		values.driver = driver;
 	ret = device_config(s, device, bytes, &size, &whole);
@@ -120,9 +135,9 @@ static int device_read(struct sysfs *s, const char *device)
 	if (ret == -EINVAL)
 		fail(ret, s->error, "%s: %s: %s", s->import->name, device, why ?: "cannot be");
 	free(why);
-	if (!ret && whole)
+	if (!ret && whole && !fn->silent)
 		fn->caps_known = true;
-	if (!ret && !fn->caps_known)
+	if (!ret && !fn->caps_known && !fn->silent)
 		s->import->nr_headers++;
 	if (!ret && device_link(s, device, "iommu_group", group, sizeof(group)))
 		ret = device_keep_group(s, &values.address, group);

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/log.h"
 #include "machine/fail.h"
 #include "machine/import.h"
 
@@ -50,6 +51,21 @@ static json_t *write_config(const struct pci_function *fn)
 
 static json_t *write_bus(const struct writer *w, const struct pci_bus *bus);
 
+/* What a function that does not answer cannot say itself. */
+static bool write_silent(const struct pci_function *fn, json_t *object)
+{
+	char class[16];
+	json_t *buses;
+
+	snprintf(class, sizeof(class), "%06x", fn->class);
+	if (fn->class && !put(object, "class", json_string(class)))
+		return false;
+	if (!pci_function_is_bridge(fn))
+		return true;
+	buses = json_pack("[i,i]", fn->secondary, fn->subordinate);
+	return put(object, "type", json_string("pci-bridge")) && put(object, "bus", buses);
+}
+
 static json_t *write_function(const struct writer *w, const struct pci_function *fn)
 {
 	const struct pci_bus *below = NULL;
@@ -64,7 +80,8 @@ static json_t *write_function(const struct writer *w, const struct pci_function 
 	fine = put(object, "address", json_string(fn->name)) &&
 	       (!name || put(object, "name", json_string(name))) &&
 	       (!fn->dma_device || put(object, "dma-device", json_string(fn->dma_device->name))) &&
-	       (!fn->physfn || put(object, "id", json_string(id))) &&
+	       ((!fn->physfn && !fn->silent) || put(object, "id", json_string(id))) &&
+	       (!fn->silent || write_silent(fn, object)) &&
 	       put(object, "driver", json_string(fn->driver ?: "none")) &&
 	       put(object, "config-size", json_integer(fn->config_size)) &&
 	       put(object, "config", write_config(fn)) &&
@@ -123,6 +140,49 @@ char *import_write(const struct import *import,
 	return text;
 }
 
+/* "0000:01:00.0 and 2 others" that @test holds for; "": none. */
+static void import_those(const struct import *import, bool (*test)(const struct pci_function *fn),
+			 char *text, size_t size)
+{
+	const struct pci_function *first = NULL;
+	unsigned nr = 0;
+
+	for (struct pci_function *fn = topology_first(import->topology); fn;
+	     fn = topology_next(fn)) {
+		if (test(fn) && !nr++)
+			first = fn;
+	}
+	text[0] = '\0';
+	if (nr == 1)
+		snprintf(text, size, "%s", first->name);
+	else if (nr)
+		snprintf(text, size, "%s and %u other%s", first->name, nr - 1, nr > 2 ? "s" : "");
+}
+
+static bool is_silent(const struct pci_function *fn)
+{
+	return fn->silent;
+}
+
+/* What was taken though it may not be the whole truth, a line each. */
+static void import_warn(const struct import *import)
+{
+	char those[PCI_NAME_SIZE + 32];
+
+	import_those(import, is_silent, those, sizeof(those));
+	if (those[0])
+		log_line(LOG_WARN,
+			 "%s: %s: configuration space reads as ones (powered down, or gone): taken "
+			 "as plain functions, whose capabilities are not known",
+			 import->name, those);
+	import_those(import, pci_bridge_unconfigured, those, sizeof(those));
+	if (those[0])
+		log_line(LOG_WARN,
+			 "%s: %s: a bridge without bus numbers, which nobody configured: nothing "
+			 "can be below",
+			 import->name, those);
+}
+
 int import_link(struct import *import, char **error)
 {
 	const struct pci_function *blame = NULL;
@@ -137,6 +197,8 @@ int import_link(struct import *import, char **error)
 			fail_prefix(ret, error, "%s", import->name);
 	}
 	free(why);
+	if (!ret)
+		import_warn(import);
 	return ret;
 }
 

@@ -260,7 +260,8 @@ bool topology_vacancy(const struct description *desc, struct pci_address *out)
 	for (struct pci_function *fn = topology_first(desc->topology); fn; fn = topology_next(fn)) {
 		struct pci_bus *bus;
 
-		if (fn->pcie != PCIE_ROOT_PORT && fn->pcie != PCIE_DOWNSTREAM)
+		if ((fn->pcie != PCIE_ROOT_PORT && fn->pcie != PCIE_DOWNSTREAM) ||
+		    pci_bridge_unconfigured(fn))
 			continue;
 		bus = topology_bus(desc->topology, fn->address.domain, fn->secondary);
 		*out = (struct pci_address){ .domain = fn->address.domain, .bus = fn->secondary };

@@ -313,6 +313,9 @@ static int read_below(struct topology_reader *t, struct spot spot, json_t *objec
 		return reader_fail(
 			t->r, spot_member(spot, "below"),
 			"\"below\": nothing can be below this function: it is no bridge");
+	if (pci_bridge_unconfigured(fn))
+		return reader_fail(t->r, spot_member(spot, "below"),
+				   "\"below\": this bridge leads nowhere: its buses are 00");
 	if (++t->depth > DEPTH_MAX)
 		return reader_fail(t->r, spot, "more than %u bridges below each other", DEPTH_MAX);
 	ret = read_functions(t, spot_member(spot, "below"), below, &place);

@@ -194,8 +194,31 @@ static void nonsense_is_refused(void **state)
 {
 	bytes[0x0e] = 0x03;
 	expect_refusal(256, "header type 03 is unknown");
+	bytes[0x0e] = 0xff; /* ones, but it answers */
+	expect_refusal(256, "header type 7f is unknown");
+}
+
+/* Powered down, or gone: what the caller knew is what is known. */
+static void ones_are_a_function_that_does_not_answer(void **state)
+{
+	expect_decode(4096);
 	memset(bytes, 0xff, sizeof(bytes));
-	expect_refusal(4096, "its configuration space reads as ones: it does not answer");
+	expect_decode(4096);
+	assert_true(fn.silent);
+	assert_false(fn.caps_known);
+	assert_false(fn.has_acs);
+	assert_int_equal(fn.pcie, PCIE_NONE);
+	assert_int_equal(fn.vendor, 0x8086);
+	assert_int_equal(fn.class, 0x060400);
+	assert_int_equal(fn.header, PCI_HEADER_BRIDGE);
+	assert_int_equal(fn.secondary, 2);
+	expect_decode(64);
+	assert_true(fn.silent);
+	expect_refusal(63, "its configuration space is cut short after 63 bytes");
+	free(fn.config);
+	setup(NULL);
+	expect_decode(256);
+	assert_false(fn.silent);
 }
 
 static void circles_of_capabilities_are_refused(void **state)
@@ -250,6 +273,7 @@ int main(void)
 		CASE(a_vf_keeps_the_identity_it_was_given),
 		CASE(cut_short_is_refused),
 		CASE(nonsense_is_refused),
+		CASE(ones_are_a_function_that_does_not_answer),
 		CASE(circles_of_capabilities_are_refused),
 		CASE(any_bytes_can_be_read),
 		CASE(memory_may_run_out),

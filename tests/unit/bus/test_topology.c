@@ -143,13 +143,46 @@ static void bridges_lead_to_what_is_below_them(void **state)
 
 static void bridges_that_lead_nowhere_are_refused(void **state)
 {
-	struct pci_function *fn = add_bridge("00:01.0", 0, 0);
+	struct pci_function *fn = add_bridge("00:01.0", 0, 3);
 
 	expect_refusal(fn, "0000:00:01.0: this bridge leads nowhere: its secondary bus is 00");
 	fn->secondary = 4;
 	fn->subordinate = 3;
 	expect_refusal(fn, "0000:00:01.0: this bridge leads nowhere: its last bus, 03, is before "
 			   "its first, 04");
+}
+
+/* Firmware gave it no numbers, and what is on bus 00 is none of its business. */
+static void a_bridge_that_nobody_configured_leads_nowhere(void **state)
+{
+	struct pci_function *fn = add_bridge("00:01.0", 0, 0), *host = add("00:00.0");
+
+	assert_true(pci_bridge_unconfigured(fn));
+	expect_link();
+	assert_null(fn->parent);
+	assert_null(host->parent);
+	assert_null(host->bus->bridge);
+	fn->subordinate = 3;
+	assert_false(pci_bridge_unconfigured(fn));
+}
+
+/* A switch that is powered down does not say where it leads; its parent's range does. */
+static void buses_behind_a_silent_bridge_hang_on_the_nearest(void **state)
+{
+	struct pci_function *port = add_bridge("00:01.0", 1, 3), *dead = add("01:00.0");
+	struct pci_function *one = add("03:00.0"), *other = add("03:00.1");
+
+	dead->silent = true;
+	dead->class = 0x060400;
+	expect_link();
+	assert_ptr_equal(one->parent, port);
+	assert_ptr_equal(other->parent, port);
+	topology_remove(topology, port);
+	assert_null(other->parent);
+	add_bridge("00:01.0", 1, 3);
+	dead->class = 0x020000;
+	expect_refusal(one, "0000:03:00.0: no bridge leads to bus 03, though it is one of those "
+			    "below 0000:00:01.0");
 }
 
 static void circles_are_refused(void **state)
@@ -292,6 +325,8 @@ int main(void)
 		CASE(functions_are_walked_by_address),
 		CASE(bridges_lead_to_what_is_below_them),
 		CASE(bridges_that_lead_nowhere_are_refused),
+		CASE(a_bridge_that_nobody_configured_leads_nowhere),
+		CASE(buses_behind_a_silent_bridge_hang_on_the_nearest),
 		CASE(circles_are_refused),
 		CASE(two_bridges_to_one_bus_are_refused),
 		CASE(a_bus_between_bridges_is_refused),

@@ -3,8 +3,10 @@
  * Importing what lspci printed: read, refused, and written as a machine file that
  * has the same topology.
  */
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "fixture.h"
 #include "machine/import.h"
 
@@ -81,10 +83,9 @@ static void what_is_not_whole_is_refused(void **state)
 		  "saved.txt:6: 0000:00:00.0 was described in line 1 already" },
 		{ "00:00.0 A\n\tKernel driver in use: a/b\n",
 		  "saved.txt:2: 0000:00:00.0: no driver is called \"a/b\"" },
-		{ "00:00.0 A\n00: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n10:" ZERO
+		{ "00:00.0 A\n00: 86 80 ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n10:" ZERO
 		  "20:" ZERO "30:" ZERO,
-		  "saved.txt:5: 0000:00:00.0: its configuration space reads as ones: it does not "
-		  "answer" },
+		  "saved.txt:5: 0000:00:00.0: header type 7f is unknown" },
 		{ BRIDGE "02:00.0 X\n00:" ZERO "10:" ZERO "20:" ZERO "30:" ZERO
 			 "00:02.0 PCI bridge\n00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 01 00\n"
 			 "10: 00 00 00 00 00 00 00 00 00 01 01 00 e0 e0 00 20\n20:" ZERO "30:" ZERO,
@@ -94,6 +95,98 @@ static void what_is_not_whole_is_refused(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		import_is_refused(bad[i].text, bad[i].line);
+}
+
+static int log_pipe[2];
+
+static void log_begins(void)
+{
+	assert_int_equal(pipe2(log_pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	log_set_fd(log_pipe[1]);
+}
+
+/* All that was logged since log_begins(). */
+static void log_was(const char *want)
+{
+	char text[4096];
+	ssize_t len = read(log_pipe[0], text, sizeof(text) - 1);
+
+	log_set_fd(2);
+	close(log_pipe[0]);
+	close(log_pipe[1]);
+	text[len > 0 ? len : 0] = '\0';
+	assert_string_equal(text, want);
+}
+
+#define ONES	" ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n"
+#define ONES_64 "00:" ONES "10:" ONES "20:" ONES "30:" ONES
+
+/* One that is powered down does not keep the rest from being imported. */
+static void functions_that_do_not_answer_are_taken_as_plain_ones(void **state)
+{
+	const struct pci_address at = { .bus = 1 };
+	struct pci_function *fn;
+	struct rf_machine *machine;
+	struct import import;
+	char *error = NULL, *json;
+
+	log_begins();
+	if (import_lspci(BRIDGE "01:00.0 VGA compatible controller [0300]: Some [10de:1c8d] (rev "
+				"ff)\n\tKernel driver in use: nouveau\n" ONES_64
+				"01:00.1 Audio device [0403]: Some [10de:0fb9] (rev ff)\n" ONES_64,
+			 "saved.txt", &import, &error))
+		fail_msg("%s", error);
+	log_was("ringfence: saved.txt: 0000:01:00.0 and 1 other: configuration space reads as ones "
+		"(powered down, or gone): taken as plain functions, whose capabilities are not "
+		"known\n");
+	assert_int_equal(import.nr_headers, 1); /* the bridge */
+	fn = topology_find(import.topology, &at);
+	assert_true(fn->silent);
+	assert_int_equal(fn->vendor, 0x10de);
+	assert_int_equal(fn->class, 0x030000);
+	assert_true(fn->multifunction);
+	json = import_write(&import, NULL, NULL);
+	assert_non_null(json);
+	machine = machine_of(json);
+	fn = topology_find(machine->desc->topology, &at);
+	assert_true(fn->silent);
+	assert_int_equal(fn->vendor, 0x10de);
+	assert_int_equal(fn->device, 0x1c8d);
+	assert_int_equal(fn->class, 0x030000);
+	assert_string_equal(fn->driver, "nouveau");
+	assert_string_equal(fn->parent->name, "0000:00:01.0");
+	assert_int_equal(fn->group, fn->next->group);
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
+}
+
+static void bridges_that_nobody_configured_are_taken(void **state)
+{
+	const struct pci_address at = { .slot = 2 };
+	struct rf_machine *machine;
+	struct import import;
+	char *error = NULL, *json;
+
+	log_begins();
+	if (import_lspci(BRIDGE ENDPOINT
+			 "00:02.0 PCI bridge\n00: 86 80 01 19 07 00 00 00 07 00 04 06 10 00 01 00\n"
+			 "10:" ZERO "20:" ZERO "30:" ZERO,
+			 "saved.txt", &import, &error))
+		fail_msg("%s", error);
+	log_was("ringfence: saved.txt: 0000:00:02.0: a bridge without bus numbers, which nobody "
+		"configured: nothing can be below\n");
+	json = import_write(&import, NULL, NULL);
+	assert_non_null(json);
+	machine = machine_of(json);
+	assert_int_equal(topology_count(machine->desc->topology), 3);
+	assert_true(pci_bridge_unconfigured(topology_find(machine->desc->topology, &at)));
+	/* no model is put below it */
+	add_refused(machine, "edu", -EINVAL,
+		    "--device edu: no port of the topology is free; give it an address");
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
 }
 
 /* What a function of which lspci printed @size bytes looks like. */
@@ -191,6 +284,68 @@ static void functions_behind_vmd_share_its_id(void **state)
 	assert_int_equal(import_lspci(text, "saved.txt", &import, &error), 0);
 	assert_null(topology_find(import.topology, &behind)->dma_device);
 	import_release(&import);
+}
+
+static void write_file(const char *dir, const char *name, const void *data, size_t size)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, size, file), size);
+	fclose(file);
+}
+
+/* A bridge that does not answer: the kernel remembers what it is and where it leads. */
+static void sysfs_remembers_what_does_not_answer(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} files[] = { { "vendor", "0x8086\n" },
+		      { "device", "0x1901\n" },
+		      { "class", "0x060400\n" },
+		      { "secondary_bus_number", "18\n" },
+		      { "subordinate_bus_number", "20\n" } };
+	const struct pci_address at = { .slot = 1 }, below = { .bus = 18 };
+	char root[] = "/tmp/sysfs-XXXXXX", dir[256], other[256], command[1024];
+	uint8_t ones[256], bytes[64] = { 0x86, 0x80, 0x33, 0x15 };
+	struct rf_machine *machine;
+	struct pci_function *fn;
+	struct import import;
+	char *error = NULL, *json;
+
+	assert_non_null(mkdtemp(root));
+	snprintf(dir, sizeof(dir), "%s/bus/pci/devices/0000:00:01.0", root);
+	snprintf(other, sizeof(other), "%s/bus/pci/devices/0000:12:00.0", root);
+	snprintf(command, sizeof(command), "mkdir -p %s %s", dir, other);
+	assert_int_equal(system(command), 0);
+	memset(ones, 0xff, sizeof(ones));
+	write_file(dir, "config", ones, sizeof(ones));
+	write_file(other, "config", bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		write_file(dir, files[i].name, files[i].text, strlen(files[i].text));
+	log_begins();
+	if (import_sysfs(root, &import, &error))
+		fail_msg("%s", error);
+	snprintf(command, sizeof(command),
+		 "ringfence: %s: 0000:00:01.0: configuration space reads as ones (powered down, or "
+		 "gone): taken as plain functions, whose capabilities are not known\n",
+		 root);
+	log_was(command);
+	json = import_write(&import, NULL, NULL);
+	machine = machine_of(json);
+	fn = topology_find(machine->desc->topology, &at);
+	assert_true(fn->silent);
+	assert_int_equal(fn->secondary, 18);
+	assert_int_equal(fn->subordinate, 20);
+	assert_ptr_equal(topology_find(machine->desc->topology, &below)->parent, fn);
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
 }
 
 static void a_path_in_sysfs_tells_the_vmd_endpoint(void **state)
@@ -294,10 +449,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_of_lspci_is_read),
 		cmocka_unit_test(what_is_not_whole_is_refused),
+		cmocka_unit_test(functions_that_do_not_answer_are_taken_as_plain_ones),
+		cmocka_unit_test(bridges_that_nobody_configured_are_taken),
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(the_first_256_bytes_do_not_tell_about_acs),
 		cmocka_unit_test(a_last_device_with_less_than_others_is_refused),
 		cmocka_unit_test(functions_behind_vmd_share_its_id),
+		cmocka_unit_test(sysfs_remembers_what_does_not_answer),
 		cmocka_unit_test(a_path_in_sysfs_tells_the_vmd_endpoint),
 		cmocka_unit_test(a_machine_file_is_written),
 	};
