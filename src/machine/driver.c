@@ -5,12 +5,14 @@
  * The state of the bus is the tree itself: a device is on it when it has a link
  * in sys/bus/pci/devices, bound when it has a "driver" link. What the tree has no
  * place for lies beside it: drivers/NAME holds the ids that new_id gave to a
- * driver, drivers/native which device the machine's description gave to which
- * driver, spare/ what is not to be seen just now.
+ * driver, drivers/.native those that it is built with, spare/ what is not to be
+ * seen just now.
  *
  * A driver takes a device when driver_override names it; or, without an
- * override, when one of its new_ids matches, the description named it, or it is
- * Linux's driver for the device's class. vfio-pci takes nothing of itself.
+ * override, when one of its new_ids or of its built-in ids matches. Built in are
+ * the ids of the devices that the machine's description gives to it, and for
+ * Linux's drivers for a class of devices that class. vfio-pci takes nothing of
+ * itself.
  *
  * Source: drivers/base/bus.c, drivers/base/dd.c, drivers/pci/pci-driver.c of
  * Linux 6.12, for the order of checks and the errnos.
@@ -30,6 +32,7 @@
 
 #define ANY_ID	      0xffffffffu
 #define IDS_MAX	      16384u
+#define NATIVE_MAX    65536u
 #define WAIT_NAP_NS   10000000l
 #define WAIT_ROUNDS   500u /* five seconds */
 #define NATIVE_FILE   "drivers/.native"
@@ -65,24 +68,6 @@ static bool text_name(const char *text, size_t len, char name[NAME_SIZE])
 	memcpy(name, text, used);
 	name[used] = '\0';
 	return true;
-}
-
-/* Whether the description named the driver for the device. */
-static bool native_named(const struct session_files *files, const char *address, const char *driver)
-{
-	char *text = malloc(IDS_MAX), line[2 * NAME_SIZE];
-	bool found = false;
-	const char *at;
-
-	if (!text)
-		return false;
-	snprintf(line, sizeof(line), "%s %s\n", address, driver);
-	file_read(files, NATIVE_FILE, text, IDS_MAX);
-	at = strstr(text, line);
-	if (at)
-		found = at == text || at[-1] == '\n';
-	free(text);
-	return found;
 }
 
 /* The ids of a device, and of a line of new_id. */
@@ -147,6 +132,32 @@ static bool dynids_match(const struct session_files *files, const char *driver,
 	return found;
 }
 
+/* Whether the ids are among those that the driver is built with. */
+static bool builtin_match(const struct session_files *files, const char *driver,
+			  const struct ids *is)
+{
+	struct ids wanted = { ANY_ID, ANY_ID, ANY_ID, ANY_ID, 0, 0xffffff, 0 };
+	char name[NAME_SIZE], *text;
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(natives) / sizeof(*natives) && !found; i++) {
+		wanted.class = natives[i].class;
+		found = !strcmp(natives[i].driver, driver) && ids_match(&wanted, is);
+	}
+	text = found ? NULL : malloc(NATIVE_MAX);
+	if (!text)
+		return found;
+	file_read(files, NATIVE_FILE, text, NATIVE_MAX);
+	wanted.class_mask = 0;
+	for (const char *line = text; *line && !found; line += *line == '\n') {
+		found = sscanf(line, "%255s %x %x", name, &wanted.vendor, &wanted.device) == 3 &&
+			!strcmp(name, driver) && ids_match(&wanted, is);
+		line = strchrnul(line, '\n');
+	}
+	free(text);
+	return found;
+}
+
 static void device_ids(const struct session_files *files, const char *address, struct ids *ids)
 {
 	*ids = (struct ids){
@@ -162,7 +173,6 @@ static bool driver_matches(const struct session_files *files, const char *driver
 			   const char *address)
 {
 	char path[PATH_MAX], override[NAME_SIZE];
-	const char *native;
 	struct ids ids;
 	ssize_t len;
 
@@ -173,10 +183,7 @@ static bool driver_matches(const struct session_files *files, const char *driver
 		return !strcmp(override, driver);
 	}
 	device_ids(files, address, &ids);
-	if (dynids_match(files, driver, &ids))
-		return true;
-	native = driver_native(ids.class);
-	return (native && !strcmp(native, driver)) || native_named(files, address, driver);
+	return dynids_match(files, driver, &ids) || builtin_match(files, driver, &ids);
 }
 
 /* Why a driver's probe would refuse the device, or 0. */
@@ -197,8 +204,8 @@ static int driver_probe(const struct session_files *files, const char *driver, c
 		return -EBUSY;
 	path_print(path, "sys/bus/pci/devices/%s/config", address);
 	if (file_read(files, path, config, sizeof(config)) == CONFIG_HEADER + 1 &&
-	    (config[CONFIG_HEADER] & 0x7f))
-		return -EINVAL; /* a bridge */
+	    (config[CONFIG_HEADER] & 0x7f) && (config[CONFIG_HEADER] & 0xff) != 0xff)
+		return -EINVAL; /* a bridge, which one that does not answer is not taken for */
 	return 0;
 }
 
@@ -275,6 +282,12 @@ static int probe_unbound(const struct session_files *files, const char *address,
 	return 0;
 }
 
+/* All entries of these drivers' tables have 0, and no other value is let in. */
+static bool driver_data_fits(const char *driver, unsigned long data)
+{
+	return !data || (strcmp(driver, "vfio-pci") != 0 && strcmp(driver, "pcieport") != 0);
+}
+
 static int store_new_id(const struct session_files *files, const char *driver, const char *text,
 			size_t len)
 {
@@ -284,6 +297,10 @@ static int store_new_id(const struct session_files *files, const char *driver, c
 	size_t used;
 
 	if (fields < 2)
+		return -EINVAL;
+	if (fields != 7 && builtin_match(files, driver, &given))
+		return -EEXIST;
+	if (!driver_data_fits(driver, given.driver_data))
 		return -EINVAL;
 	ids = dynids_read(files, driver, path);
 	if (!ids)

@@ -26,6 +26,19 @@ static int add_ids_file(const struct session_files *files, const char *driver, v
 	return 0;
 }
 
+/* The device's driver has the device's ids built in; each once. */
+static void add_builtin(const struct session_files *files, FILE *text, char **so_far,
+			const struct rf_device *dev)
+{
+	char line[NAME_SIZE + 32];
+
+	snprintf(line, sizeof(line), "%s %04x %04x\n", (const char *)dev->host_driver,
+		 device_number(files, dev->name, "vendor"),
+		 device_number(files, dev->name, "device"));
+	if (!fflush(text) && *so_far && !strstr(*so_far, line))
+		fputs(line, text);
+}
+
 void driver_layout(struct layout *layout, const struct rf_machine *machine)
 {
 	const struct session_files files = { .root = layout->root, .lock = -1 };
@@ -45,7 +58,7 @@ void driver_layout(struct layout *layout, const struct rf_machine *machine)
 	for (const struct rf_device *dev = view_next(machine, NULL); dev;
 	     dev = view_next(machine, dev))
 		if (dev->host_driver && strcmp(dev->host_driver, "vfio-pci") != 0)
-			fprintf(text, "%s %s\n", dev->name, (const char *)dev->host_driver);
+			add_builtin(&files, text, &native, dev);
 	fclose(text);
 	layout_bytes(layout, 0600, ".native", native, size);
 	free(native);

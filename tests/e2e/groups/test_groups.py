@@ -366,6 +366,36 @@ def new_id_takes_devices_that_match():
 
 
 @test
+def built_in_ids_cannot_be_added():
+    lines = in_session("""
+        drivers=/sys/bus/pci/drivers
+        echo 8086 1533 > $drivers/igb/new_id                               # a device of it
+        echo 8086 1533 8086 0001 > $drivers/igb/new_id                     # part of one
+        echo 8086 1533 8086 0001 0 0 0 > $drivers/igb/new_id; echo $?      # unless complete
+        echo 1234 5678 ffffffff ffffffff 060400 ffffff > $drivers/pcieport/new_id  # its class
+        echo 1234 5678 > $drivers/pcieport/new_id; echo $?
+        echo 1234 5678 0 0 0 0 7 > $drivers/vfio-pci/new_id                # no such driver_data
+        echo 1234 5678 0 0 0 0 0 > $drivers/vfio-pci/new_id; echo $?
+        """)
+    same([line.split(": ")[-1] for line in lines],
+         ["File exists", "File exists", "0", "File exists", "0", "Invalid argument", "0"])
+
+
+@test
+def a_driver_takes_whatever_has_its_ids():
+    same(in_session("""
+        cd /sys/bus/pci/devices; readlink 0000:03:00.0/driver
+        echo 0000:03:00.0 > ../drivers_probe; readlink 0000:03:00.0/driver
+        """, description=write("twins.json", {"topology": [
+            {"address": "00:01.0", "below": [
+                {"address": "01:00.0", "id": "8086:1533", "class": "ethernet", "driver": "igb"}]},
+            {"address": "00:02.0", "below": [{"address": "03:00.0", "id": "8086:1533",
+                                              "class": "ethernet"}]}],
+            "devices": []})),
+         ["../../../../bus/pci/drivers/igb"])
+
+
+@test
 def removal_takes_what_is_below_and_rescan_brings_it_back():
     same(in_session("""
         echo 1 > /sys/bus/pci/devices/0000:00:02.0/remove
