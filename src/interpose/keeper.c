@@ -13,8 +13,8 @@
  */
 #include "interpose/keeper.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
