@@ -5,7 +5,9 @@
  * The IOMMU knows a device by the requester id of its requests. Some controllers
  * send another function's, which may not even exist (a phantom); some bridges do
  * not say that they are PCIe-to-PCI bridges, and so send their secondary bus's.
- * What Linux 6.12 knows of them is a table here.
+ * What Linux 6.12 knows of them is a table here. Those of Switchtec bridges are
+ * whatever the bridge was programmed with: Linux reads them from its memory at
+ * boot, a machine file has to say them.
  */
 #include "bus/topology_private.h"
 
@@ -92,6 +94,29 @@ static const struct alias_quirk quirks[] = {
 	{ 0x14e4, 0x9000, 0, ALIAS_TRANSLATION_ROOT, 0, NULL }, /* Vulcan */
 	{ 0x14e4, 0x9084, 0, ALIAS_TRANSLATION_ROOT, 0, NULL }, /* ThunderX2 */
 };
+
+#define CLASS_BRIDGE_OTHER 0x0680u
+
+/* Microsemi Switchtec's non-transparent bridges, and EFAR's of the same kind. */
+static const struct {
+	uint16_t vendor, first, last;
+} switchtec[] = {
+	{ 0x11f8, 0x8531, 0x8576 }, /* third generation */
+	{ 0x11f8, 0x4000, 0x4552 }, /* fourth */
+	{ 0x11f8, 0x5000, 0x5584 }, /* fifth */
+	{ 0x1055, 0x1001, 0x1008 }, /* PCI1001XG4 and on */
+};
+
+bool pci_aliases_unread(const struct pci_function *fn)
+{
+	if (fn->class >> 8 != CLASS_BRIDGE_OTHER || function_has_aliases(fn))
+		return false;
+	for (size_t i = 0; i < sizeof(switchtec) / sizeof(*switchtec); i++)
+		if (fn->vendor == switchtec[i].vendor && fn->device >= switchtec[i].first &&
+		    fn->device <= switchtec[i].last)
+			return true;
+	return false;
+}
 
 static const struct alias_quirk *quirk_find(const struct pci_function *fn)
 {

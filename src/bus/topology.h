@@ -254,6 +254,9 @@ bool pci_functions_alias(const struct pci_function *a, const struct pci_function
 /* What is known of DMA with foreign requester ids from this device; NULL: nothing. */
 const char *pci_alias_quirk(const struct pci_function *fn);
 
+/* Linux reads which ids it uses from its memory; whoever has no access has to say. */
+bool pci_aliases_unread(const struct pci_function *fn);
+
 /* What Linux does at boot with an IOMMU: enable SV, RR, CR and UF where implemented. */
 void topology_enable_acs(struct pci_topology *topology);
 

@@ -183,6 +183,15 @@ static int devices_link_others(const struct sysfs *s)
 	return 0;
 }
 
+/* Where the kernel has groups, a function without one has no IOMMU above it. */
+static void devices_mark_ungrouped(const struct import *import)
+{
+	if (!import->nr_groups)
+		return;
+	for (struct pci_function *fn = topology_first(import->topology); fn; fn = topology_next(fn))
+		fn->no_iommu = import_host_group(import, &fn->address) == PCI_GROUP_NONE;
+}
+
 static int by_address(const void *a, const void *b)
 {
 	const struct host_group *x = a, *y = b;
@@ -210,6 +219,8 @@ static int devices_read(struct sysfs *s)
 	if (s->import->nr_groups)
 		qsort(s->import->groups, s->import->nr_groups, sizeof(struct host_group),
 		      by_address);
+	if (!ret)
+		devices_mark_ungrouped(s->import);
 	return ret;
 }
 

@@ -82,6 +82,7 @@ static json_t *write_function(const struct writer *w, const struct pci_function 
 	       (!fn->dma_device || put(object, "dma-device", json_string(fn->dma_device->name))) &&
 	       ((!fn->physfn && !fn->silent) || put(object, "id", json_string(id))) &&
 	       (!fn->silent || write_silent(fn, object)) &&
+	       (!fn->no_iommu || put(object, "no-iommu", json_true())) &&
 	       put(object, "driver", json_string(fn->driver ?: "none")) &&
 	       put(object, "config-size", json_integer(fn->config_size)) &&
 	       put(object, "config", write_config(fn)) &&
@@ -174,6 +175,12 @@ static void import_warn(const struct import *import)
 		log_line(LOG_WARN,
 			 "%s: %s: configuration space reads as ones (powered down, or gone): taken "
 			 "as plain functions, whose capabilities are not known",
+			 import->name, those);
+	import_those(import, pci_aliases_unread, those, sizeof(those));
+	if (those[0])
+		log_line(LOG_WARN,
+			 "%s: %s: a Switchtec bridge whose DMA carries ids that are in its memory, "
+			 "which is not read: say \"aliases\" in the machine file",
 			 import->name, those);
 	import_those(import, pci_bridge_unconfigured, those, sizeof(those));
 	if (those[0])

@@ -257,7 +257,7 @@ def garbage_is_refused():
 
 def make_sysfs(size):
     """A copy of a host's /sys with what the kernel thinks of it."""
-    root = os.path.join(scratch, f"sys{size}")
+    root = tempfile.mkdtemp(dir=scratch)
     devices = os.path.join(root, "bus/pci/devices")
     for address, bytes_, group in (("0000:00:01.0", config(0x1b36, 0xc, 1, size), 0),
                                    ("0000:01:00.0", config(0x8086, 0x1533, 0, size), 1)):
@@ -276,6 +276,18 @@ def make_sysfs(size):
 def a_host_is_compared_with_its_kernel():
     text = said("groups", "--sysfs", make_sysfs(4096))
     expect("has the same groups" in text, text)
+
+
+@test
+def what_has_no_group_on_a_host_has_none_here():
+    root = make_sysfs(4096)
+    os.unlink(f"{root}/bus/pci/devices/0000:01:00.0/iommu_group")
+    same(groups("--sysfs", root), {0: ["0000:00:01.0"], None: ["0000:01:00.0"]})
+    text = said("groups", "--sysfs", root, "--why", "01:00.0")
+    expect("no IOMMU above it" in text, text)
+    imported = write("ungrouped.json", said("topology", "import", "--sysfs", root))
+    same(groups("--machine", imported), {0: ["0000:00:01.0"], None: ["0000:01:00.0"]})
+    shutil.rmtree(root)
 
 
 @test

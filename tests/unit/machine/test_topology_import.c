@@ -286,6 +286,26 @@ static void functions_behind_vmd_share_its_id(void **state)
 	import_release(&import);
 }
 
+/* What Linux reads from the device's memory cannot be read from a file. */
+static void ids_that_are_in_memory_are_asked_for(void **state)
+{
+	struct import import;
+	char *error = NULL;
+
+	log_begins();
+	assert_int_equal(import_lspci("00:00.0 Bridge [0680]: PMC-Sierra [11f8:8546]\n"
+				      "00: f8 11 46 85 00 00 00 00 00 00 80 06 00 00 80 00\n"
+				      "10:" ZERO "20:" ZERO "30:" ZERO
+				      "00:00.1 Memory controller [0580]: PMC-Sierra [11f8:8546]\n"
+				      "00: f8 11 46 85 00 00 00 00 00 00 80 05 00 00 80 00\n"
+				      "10:" ZERO "20:" ZERO "30:" ZERO,
+				      "saved.txt", &import, &error),
+			 0);
+	log_was("ringfence: saved.txt: 0000:00:00.0: a Switchtec bridge whose DMA carries ids that "
+		"are in its memory, which is not read: say \"aliases\" in the machine file\n");
+	import_release(&import);
+}
+
 static void write_file(const char *dir, const char *name, const void *data, size_t size)
 {
 	char path[512];
@@ -456,6 +476,7 @@ int main(void)
 		cmocka_unit_test(a_last_device_with_less_than_others_is_refused),
 		cmocka_unit_test(functions_behind_vmd_share_its_id),
 		cmocka_unit_test(sysfs_remembers_what_does_not_answer),
+		cmocka_unit_test(ids_that_are_in_memory_are_asked_for),
 		cmocka_unit_test(a_path_in_sysfs_tells_the_vmd_endpoint),
 		cmocka_unit_test(a_machine_file_is_written),
 	};
