@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The built-in kinds of IOMMU. Those of machines are x86's: the MSI window at
- * 0xfee00000 is reserved, and pages are of 4 KiB, 2 MiB or 1 GiB. The others are
- * what the mock devices of iommufd's self-tests are behind.
+ * The built-in kinds of IOMMU. Most of those of machines are x86's: the MSI window at
+ * 0xfee00000 is reserved, and pages are of 4 KiB, 2 MiB or 1 GiB. The one of POWER has
+ * two windows: 2 GiB at 0, and another at 2^59, which can be as long as five levels of
+ * tables reach; its pages are of 4 KiB, 64 KiB or 16 MiB. The others are what the mock
+ * devices of iommufd's self-tests are behind.
  */
 #include "iommu/kind.h"
 
@@ -48,6 +50,21 @@ static const struct iommu_kind kind_x86_57 = {
 	.cache_coherency = true,
 };
 
+#define SPAPR_PAGE_SIZES ((1ull << 12) | (1ull << 16) | (1ull << 24))
+#define SPAPR_LOW_LAST	 ((1ull << 31) - 1)
+#define SPAPR_HIGH	 (1ull << 59)
+#define SPAPR_HIGH_LAST	 (SPAPR_HIGH + (1ull << 55) - 1)
+
+static const struct iommu_kind kind_spapr = {
+	.name = "spapr",
+	.page_sizes = SPAPR_PAGE_SIZES,
+	.aperture = { 0, SPAPR_HIGH_LAST },
+	.windows = { { 0, SPAPR_LOW_LAST }, { SPAPR_HIGH, SPAPR_HIGH_LAST } },
+	.nr_windows = 2,
+	.irq_remapping = true,
+	.cache_coherency = true,
+};
+
 #define MOCK_PAGE      (1ull << 11)
 #define MOCK_HUGE_PAGE (1ull << 20)
 #define MOCK(title, sizes, flags)                                                                 \
@@ -71,10 +88,7 @@ const struct iommu_kind *iommu_kind_mock(unsigned flags)
 }
 
 static const struct iommu_kind *const kinds[] = {
-	&kind_x86,
-	&kind_x86_39,
-	&kind_x86_57,
-	NULL,
+	&kind_x86, &kind_x86_39, &kind_x86_57, &kind_spapr, NULL,
 };
 
 const struct iommu_kind *iommu_kind_find(const char *name)

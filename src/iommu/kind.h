@@ -22,11 +22,12 @@ struct iommu_resv {
 	enum iommu_resv_type type;
 };
 
-#define IOMMU_MAX_RESV 8
+#define IOMMU_MAX_RESV	  8
+#define IOMMU_MAX_WINDOWS 2
 
 /**
  * struct iommu_kind - an IOMMU's capabilities
- * @name: "x86" (48 bits), "x86-39" ...
+ * @name: "x86" (48 bits), "x86-39" ..., "spapr"
  * @page_sizes: bitmap of page sizes in bytes, as the kernel's pgsize_bitmap;
  *	the x86 kinds: 4 KiB, 2 MiB, 1 GiB
  * @aperture: what it can address
@@ -38,6 +39,10 @@ struct iommu_resv {
  * @coarse_dirty: that bit is for the largest of @page_sizes that fits the mapping;
  *	otherwise for the smallest
  * @nesting: can walk a guest's tables above a parent domain
+ * @windows: for one with a fixed number of windows: where each begins, which cannot
+ *	be chosen, and how far it can reach; sorted, none next to another. What is
+ *	between them cannot be addressed
+ * @nr_windows: how many; 0: the aperture may be used in any way
  * @cache_coherency: can refuse transactions that are not coherent (VFIO_DMA_CC_IOMMU)
  * @mock: one of iommu_kind_mock()
  */
@@ -47,6 +52,8 @@ struct iommu_kind {
 	struct iommu_range aperture;
 	struct iommu_resv resv[IOMMU_MAX_RESV];
 	unsigned nr_resv;
+	struct iommu_range windows[IOMMU_MAX_WINDOWS];
+	unsigned nr_windows;
 	bool irq_remapping;
 	bool dirty_tracking;
 	bool coarse_dirty;
