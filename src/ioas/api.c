@@ -17,7 +17,14 @@ _Static_assert(RF_ACCESS_WRITE == IOAS_ACCESS_WRITE && RF_ACCESS_SLOW == IOAS_AC
 
 int rf_ioas_new(struct rf_machine *machine, uint32_t flags, struct rf_ioas **ioas)
 {
-	return flags ? -EINVAL : ioas_new(ioas);
+	int ret;
+
+	if (flags & ~RF_IOAS_WINDOWED)
+		return -EINVAL;
+	ret = ioas_new(ioas);
+	if (!ret && flags & RF_IOAS_WINDOWED)
+		atomic_init(&(*ioas)->windowed, true);
+	return ret;
 }
 
 void rf_ioas_free(struct rf_ioas *ioas)
@@ -40,6 +47,29 @@ int rf_ioas_map(struct rf_ioas *ioas, struct rf_owner *owner, void *addr, uint64
 	return ioas_map_anywhere(ioas, owner, (uintptr_t)addr, length, prot, PAGE_MASK + 1, iova);
 }
 
+int rf_ioas_copy(struct rf_ioas *to, struct rf_ioas *from, uint64_t from_iova, uint64_t length,
+		 uint32_t prot, uint32_t flags, uint64_t *iova)
+{
+	uint64_t fixed = flags & RF_MAP_FIXED ? *iova : 0;
+
+	if (flags & ~RF_MAP_FIXED || !prot || prot & ~(RF_READ | RF_WRITE))
+		return -EINVAL;
+	if ((from_iova | length | fixed) & PAGE_MASK)
+		return -EINVAL;
+	return ioas_user_copy(to, from, from_iova, length, prot, flags & RF_MAP_FIXED, iova);
+}
+
+/* In a windowed space, whether a range may be unmapped. */
+static int unmap_check(struct rf_ioas *ioas, uint64_t first, uint64_t last)
+{
+	int ret;
+
+	pthread_mutex_lock(&ioas->lock);
+	ret = window_check_unmap(ioas, first, last);
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}
+
 int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t flags,
 		  uint64_t *unmapped)
 {
@@ -55,6 +85,11 @@ int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t
 		last = UINT64_MAX;
 	} else if (!length || last < iova) {
 		return -EINVAL;
+	}
+	if (ioas_windowed(ioas)) {
+		ret = unmap_check(ioas, iova, last);
+		if (ret)
+			return ret;
 	}
 	ret = ioas_unmap_range(ioas, iova, last, IOAS_CUT_REFUSE, false, &done);
 	if (ret == -EINVAL || (!ret && !done && !(flags & RF_UNMAP_ALL)))

@@ -6,7 +6,8 @@
  * VFIO and the library have one domain for each kind of IOMMU that devices are
  * behind, shared and counted; iommufd makes one for each HWPT. With domains,
  * only what all of them can address may be mapped: what is outside is reserved
- * in the domain's name.
+ * in the domain's name. So is what lies between the windows of an IOMMU that has a
+ * fixed number of them; without windows of the space's own, each is as long as it can be.
  *
  * The first domain makes the space hold its lazy areas; with the last one they
  * are let go.
@@ -99,6 +100,9 @@ static int domain_reserve_ranges(struct rf_ioas *ioas, const struct domain *doma
 		ret = ranges_reserve(ioas, 0, kind->aperture.first - 1, domain);
 	if (!ret && kind->aperture.last < UINT64_MAX)
 		ret = ranges_reserve(ioas, kind->aperture.last + 1, UINT64_MAX, domain);
+	for (unsigned i = 1; i < kind->nr_windows && !ret; i++)
+		ret = ranges_reserve(ioas, kind->windows[i - 1].last + 1,
+				     kind->windows[i].first - 1, domain);
 	for (unsigned i = 0; resv && !ret && i < kind->nr_resv; i++)
 		ret = ranges_reserve(ioas, kind->resv[i].range.first, kind->resv[i].range.last,
 				     domain);
@@ -127,6 +131,10 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 		if (ret)
 			goto free_domain;
 	}
+	d->hardware.kind = kind;
+	ret = windows_enter(ioas, &d->hardware);
+	if (ret)
+		goto free_domain;
 	ret = domain_reserve_ranges(ioas, d->domain, shared);
 	if (ret)
 		goto unreserve;

@@ -125,17 +125,35 @@ int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
 	there = part_from(ioas, iova);
 	if (there && there->seg.first <= last)
 		ret = -EEXIST;
-	else if (!ioas_usable(ioas, iova, last))
-		ret = -EINVAL;
 	else
+		ret = ioas_check_map(ioas, addr, iova, last, prot);
+	if (!ret)
 		ret = ioas_map_locked(ioas, owner, addr, iova, length, prot, probed);
 	pthread_mutex_unlock(&ioas->lock);
 	return ret;
 }
 
-/* The lowest place for a mapping in any usable range. */
-static int ioas_find_place(struct rf_ioas *ioas, uint64_t length, uint64_t align, uint64_t *iova)
+/* The lowest place for a mapping in any window that suits. */
+static int ioas_find_in_windows(struct rf_ioas *ioas, uintptr_t addr, uint64_t length,
+				uint32_t prot, uint64_t align, uint64_t *iova)
 {
+	for (unsigned i = 0; i < ioas->nr_windows; i++) {
+		const struct window *w = &ioas->windows[i];
+
+		if (window_suits(w, addr, length, prot) &&
+		    part_find_gap(ioas, &w->range, length,
+				  align > w->page_size ? align : w->page_size, 0, iova))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+/* The lowest place for a mapping in any usable range. */
+static int ioas_find_place(struct rf_ioas *ioas, uintptr_t addr, uint64_t length, uint32_t prot,
+			   uint64_t align, uint64_t *iova)
+{
+	if (ioas_windowed(ioas))
+		return ioas_find_in_windows(ioas, addr, length, prot, align, iova);
 	for (unsigned i = 0; i < ioas->nr_ranges; i++)
 		if (part_find_gap(ioas, &ioas->ranges[i], length, align, 0, iova))
 			return 0;
@@ -155,7 +173,7 @@ int ioas_map_anywhere(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t ad
 	if (align <= PAGE_MASK)
 		align = PAGE_MASK + 1;
 	pthread_mutex_lock(&ioas->lock);
-	ret = ioas_find_place(ioas, length, align, &place);
+	ret = ioas_find_place(ioas, addr, length, prot, align, &place);
 	if (!ret)
 		ret = ioas_map_locked(ioas, owner, addr, place, length, prot, false);
 	pthread_mutex_unlock(&ioas->lock);

@@ -8,7 +8,8 @@
  * ranges away needs no memory.
  *
  * Allowed ranges only bind the space where it chooses IOVAs; no reserved range
- * may touch one.
+ * may touch one. Nor may one touch a window (window.c): in a windowed space those are
+ * what may be mapped, and the list is only what windows can be made in.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ void ranges_destroy(struct rf_ioas *ioas)
 	alloc_direct_free(ioas->ranges);
 	alloc_direct_free(ioas->reserved);
 	alloc_direct_free(ioas->allowed);
+	alloc_direct_free(ioas->windows);
 }
 
 /* Take @hole out of the usable ranges; there is room for one more. */
@@ -96,7 +98,7 @@ int ranges_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const vo
 	struct reserved reserved = { { first, last }, who };
 	struct part *part = part_from(ioas, first);
 
-	if (part && part->seg.first <= last)
+	if ((part && part->seg.first <= last) || windows_touch(ioas, first, last))
 		return -EADDRINUSE;
 	for (unsigned i = 0; i < ioas->nr_allowed; i++)
 		if (ranges_touch(&ioas->allowed[i], &reserved.range))
@@ -164,9 +166,9 @@ unsigned ioas_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max
 	unsigned nr;
 
 	pthread_mutex_lock(&ioas->lock);
-	nr = ioas->nr_ranges;
+	nr = ioas_windowed(ioas) ? ioas->nr_windows : ioas->nr_ranges;
 	for (unsigned i = 0; i < nr && i < max; i++)
-		out[i] = ioas->ranges[i];
+		out[i] = ioas_windowed(ioas) ? ioas->windows[i].range : ioas->ranges[i];
 	pthread_mutex_unlock(&ioas->lock);
 	return nr;
 }
@@ -248,6 +250,8 @@ bool areas_aligned(struct rf_ioas *ioas, uint64_t alignment)
 
 	if (alignment <= 1)
 		return true;
+	if (!windows_aligned(ioas, alignment))
+		return false;
 	for (struct part *part = part_from(ioas, 0); part; part = part_next(ioas, part)) {
 		/* inside an area parts meet at pages of its memory, aligned if its ends are */
 		if (!(part->seg.flags & PART_JOINED) &&

@@ -20,6 +20,7 @@
 #ifndef RF_IOAS_SPACE_H
 #define RF_IOAS_SPACE_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -28,6 +29,7 @@
 #include "ioas/ioas.h"
 #include "ioas/pages.h"
 #include "ioas/user_map.h"
+#include "ioas/window.h"
 #include "memory/owner.h"
 #include "memory/pin.h"
 
@@ -99,11 +101,13 @@ _Static_assert(offsetof(struct part, pin.addr) == offsetof(struct part, seg.addr
  * struct ioas_domain - a domain of an address space
  * @shared: it came by ioas_get_domain()
  * @users: ioas_get_domain() less ioas_put_domain()
+ * @hardware: windows of the IOMMU's own
  */
 struct ioas_domain {
 	struct domain *domain;
 	bool shared;
 	unsigned users;
+	struct iommu_windows hardware;
 	struct ioas_domain *next;
 };
 
@@ -135,6 +139,10 @@ struct access_link;
  * @max_reserved: how many fit
  * @allowed: where the space may choose, in order
  * @nr_allowed: how many; 0: anywhere
+ * @windowed: only windows may be mapped; it changes once at most, with the lock held
+ * @windows: in order
+ * @nr_windows: how many
+ * @max_windows: how many fit
  * @accesses: those attached, by rising id
  * @next_access: the id of the newest
  * @access_idle: signalled when an access's unmap operation has returned
@@ -158,6 +166,10 @@ struct rf_ioas {
 	unsigned max_reserved;
 	struct iommu_range *allowed;
 	unsigned nr_allowed;
+	atomic_bool windowed;
+	struct window *windows;
+	unsigned nr_windows;
+	unsigned max_windows;
 	struct access_link *accesses;
 	uint64_t next_access;
 	pthread_cond_t access_idle;
@@ -207,14 +219,32 @@ void ioas_settle(struct rf_ioas *ioas);
 /* ranges.c: what may be mapped. */
 int ranges_init(struct rf_ioas *ioas);
 void ranges_destroy(struct rf_ioas *ioas);
-/* Whether [first, last] may be mapped. */
+/* Whether nothing of [first, last] is reserved. */
 bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last);
+
+static inline bool ioas_windowed(const struct rf_ioas *space)
+{
+	return __builtin_expect(atomic_load_explicit(&space->windowed, memory_order_relaxed), 0);
+}
+
+/*
+ * Whether memory at @addr may be mapped at [first, last] with rights @prot, as far as that
+ * is a question of where: 0, -EINVAL, in a windowed space -EPERM.
+ */
+static inline int ioas_check_map(const struct rf_ioas *space, uint64_t addr, uint64_t first,
+				 uint64_t last, uint32_t prot)
+{
+	if (ioas_windowed(space))
+		return window_check_map(space, addr, first, last, prot);
+	return ioas_usable(space, first, last) ? 0 : -EINVAL;
+}
+
 /* The same as ioas_reserve() and ioas_unreserve(), with the lock held. */
 int ranges_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who);
 void ranges_unreserve(struct rf_ioas *ioas, const void *who);
-/* Whether every area is aligned to @alignment. */
+/* Whether every area and every window's page is aligned to @alignment. */
 bool areas_aligned(struct rf_ioas *ioas, uint64_t alignment);
-/* Compute ioas->alignment anew: 0, or -EADDRINUSE where an area is not so aligned. */
+/* Compute ioas->alignment anew: 0, or -EADDRINUSE where an area or a window is not so aligned. */
 int ioas_realign(struct rf_ioas *ioas);
 
 /* hold.c: pinning and letting go of areas. With the lock held. */
@@ -256,9 +286,10 @@ bool ioas_reaches(const struct rf_ioas *ioas, const struct part *part, uint64_t 
 
 /*
  * user_map.c: where a mapping goes, by the rules of iommufd: *iova is the place
- * if @fixed. @addr is the user's address of its first byte.
+ * if @fixed. @addr is the user's address of its first byte; rights matter to windows.
  */
-int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, bool fixed, uint64_t *iova);
+int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint32_t prot, bool fixed,
+		 uint64_t *iova);
 
 /*
  * user_unmap.c: unmap as iommufd does, area by area. The lock is held, and dropped

@@ -6,6 +6,9 @@
  * In two steps, one space locked in each: find what lies in the range, with
  * a reference to each pages object, then map slices of those. An area whose
  * memory was its own so far comes to share it.
+ *
+ * Between windows the one copied from must have pages at least as large as the other's,
+ * and both must allow the rights asked for: then what was right there is right here.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,12 +30,16 @@ struct piece {
  * @list: in order; @few or allocated
  * @nr: how many
  * @max: how many fit
+ * @page_size: the smallest of the windows they were in
+ * @prot: rights that all of those allow
  * @few: for the usual case
  */
 struct pieces {
 	struct piece *list;
 	size_t nr;
 	size_t max;
+	uint64_t page_size;
+	uint32_t prot;
 	struct piece few[FEW_PIECES];
 };
 
@@ -41,6 +48,8 @@ static void pieces_init(struct pieces *pieces)
 	pieces->list = pieces->few;
 	pieces->nr = 0;
 	pieces->max = FEW_PIECES;
+	pieces->page_size = UINT64_MAX;
+	pieces->prot = RF_READ | RF_WRITE;
 }
 
 static void pieces_destroy(struct pieces *pieces)
@@ -68,6 +77,16 @@ static int pieces_add(struct pieces *pieces, struct pages *pages, uint64_t start
 	return 0;
 }
 
+/* What lies at @iova of @ioas is in a window of it. */
+static void pieces_note_window(struct pieces *pieces, const struct rf_ioas *ioas, uint64_t iova)
+{
+	const struct window *window = window_at(ioas, iova);
+
+	if (window->page_size < pieces->page_size)
+		pieces->page_size = window->page_size;
+	pieces->prot &= window->prot;
+}
+
 /* What lies in [iova, last], without a hole. */
 static int pieces_collect(struct pieces *pieces, struct rf_ioas *ioas, uint64_t iova, uint64_t last)
 {
@@ -78,6 +97,8 @@ static int pieces_collect(struct pieces *pieces, struct rf_ioas *ioas, uint64_t 
 
 		if (!part)
 			return -ENOENT;
+		if (ioas_windowed(ioas))
+			pieces_note_window(pieces, ioas, iova);
 		end = area_last(ioas, part)->seg.last;
 		if (end > last)
 			end = last;
@@ -93,15 +114,35 @@ static int pieces_collect(struct pieces *pieces, struct rf_ioas *ioas, uint64_t 
 	}
 }
 
-static int pieces_check(const struct pieces *pieces, const struct rf_ioas *ioas, uint32_t prot)
+/* Whether they can be in the window that holds @iova, which all of them do by their length. */
+static int pieces_check_window(const struct pieces *pieces, const struct rf_ioas *ioas,
+			       uint64_t iova)
 {
+	uint64_t page_size = window_at(ioas, iova)->page_size;
+
+	if (pieces->page_size < page_size)
+		return -EINVAL;
+	for (size_t i = 0; i < pieces->nr; i++) {
+		const struct piece *piece = &pieces->list[i];
+
+		if (((piece->pages->addr + piece->start) | piece->length) & (page_size - 1))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int pieces_check(const struct pieces *pieces, const struct rf_ioas *ioas, uint64_t iova,
+			uint32_t prot)
+{
+	if (prot & ~pieces->prot)
+		return -EPERM;
 	for (size_t i = 0; i < pieces->nr; i++) {
 		if (prot & RF_WRITE && !pieces->list[i].pages->writable)
 			return -EPERM;
 		if (pieces->list[i].start % PAGE & (ioas->alignment - 1))
 			return -EINVAL;
 	}
-	return 0;
+	return ioas_windowed(ioas) ? pieces_check_window(pieces, ioas, iova) : 0;
 }
 
 static int piece_map(struct rf_ioas *ioas, const struct piece *piece, uint64_t iova, uint32_t prot)
@@ -168,10 +209,10 @@ int ioas_user_copy(struct rf_ioas *dst, struct rf_ioas *src, uint64_t src_iova, 
 		goto destroy;
 
 	pthread_mutex_lock(&dst->lock);
-	ret = place_choose(dst, pieces.list[0].pages->addr + pieces.list[0].start, length, fixed,
-			   &place);
+	ret = place_choose(dst, pieces.list[0].pages->addr + pieces.list[0].start, length, prot,
+			   fixed, &place);
 	if (!ret)
-		ret = pieces_check(&pieces, dst, prot);
+		ret = pieces_check(&pieces, dst, place, prot);
 	if (!ret)
 		ret = pieces_map(&pieces, dst, place, prot);
 	pthread_mutex_unlock(&dst->lock);

@@ -55,12 +55,52 @@ static bool place_begin(const struct iommu_range *allowed, uint64_t length, uint
 	return out->first < out->last && out->last - out->first >= length - 1;
 }
 
+/* The ranges that the space may choose in: as a program allowed, or all. */
+static const struct iommu_range *place_allowed(const struct rf_ioas *ioas, unsigned *nr)
+{
+	static const struct iommu_range everywhere = { 0, UINT64_MAX };
+
+	*nr = ioas->nr_allowed ? ioas->nr_allowed : 1;
+	return ioas->nr_allowed ? ioas->allowed : &everywhere;
+}
+
+/* The same in a windowed space: the lowest place that is allowed, in any window that suits. */
+static int place_find_in_windows(struct rf_ioas *ioas, uint64_t addr, uint64_t length,
+				 uint32_t prot, uint64_t *iova)
+{
+	unsigned nr_allowed;
+	const struct iommu_range *allowed = place_allowed(ioas, &nr_allowed);
+
+	for (unsigned w = 0; w < ioas->nr_windows; w++) {
+		const struct window *window = &ioas->windows[w];
+		uint64_t align = place_alignment(addr, length);
+
+		if (!window_suits(window, addr, length, prot))
+			continue;
+		if (align < window->page_size)
+			align = window->page_size;
+		for (unsigned a = 0; a < nr_allowed; a++) {
+			struct iommu_range both = allowed[a];
+			struct iommu_range want;
+
+			if (both.first < window->range.first)
+				both.first = window->range.first;
+			if (both.last > window->range.last)
+				both.last = window->range.last;
+			if (both.first <= both.last &&
+			    place_begin(&both, length, align, addr % PAGE, &want) &&
+			    part_find_gap(ioas, &want, length, align, addr % PAGE, iova))
+				return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
 /* The lowest place in what is both allowed and not reserved; never the first or last page. */
 static int place_find(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint64_t *iova)
 {
-	static const struct iommu_range everywhere = { 0, UINT64_MAX };
-	const struct iommu_range *allowed = ioas->nr_allowed ? ioas->allowed : &everywhere;
-	unsigned nr_allowed = ioas->nr_allowed ? ioas->nr_allowed : 1;
+	unsigned nr_allowed;
+	const struct iommu_range *allowed = place_allowed(ioas, &nr_allowed);
 	uint64_t align = place_alignment(addr, length);
 
 	if (align < ioas->alignment)
@@ -86,29 +126,35 @@ static int place_find(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint
 	return -ENOSPC;
 }
 
-static int place_check(const struct rf_ioas *ioas, uint64_t iova, uint64_t length)
+static int place_check(const struct rf_ioas *ioas, uint64_t addr, uint64_t iova, uint64_t length,
+		       uint32_t prot)
 {
 	uint64_t last = iova + (length - 1);
 	struct part *part;
+	int ret;
 
 	if (iova & (ioas->alignment - 1))
 		return -EINVAL;
 	if (last < iova)
 		return -EOVERFLOW;
-	if (!ioas_usable(ioas, iova, last))
-		return -EINVAL;
+	ret = ioas_check_map(ioas, addr, iova, last, prot);
+	if (ret)
+		return ret;
 	part = part_from(ioas, iova);
 	return part && part->seg.first <= last ? -EEXIST : 0;
 }
 
-int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, bool fixed, uint64_t *iova)
+int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint32_t prot, bool fixed,
+		 uint64_t *iova)
 {
 	if (!length || length & (ioas->alignment - 1))
 		return -EINVAL;
 	if (fixed)
-		return place_check(ioas, *iova, length);
+		return place_check(ioas, addr, *iova, length, prot);
 	if (length >= UINT64_MAX / 2)
 		return -EOVERFLOW;
+	if (ioas_windowed(ioas))
+		return place_find_in_windows(ioas, addr, length, prot, iova);
 	return place_find(ioas, addr, length, iova);
 }
 
@@ -218,7 +264,7 @@ int ioas_user_map(struct rf_ioas *ioas, const struct user_map *map, uint64_t *io
 			return ret;
 	}
 	pthread_mutex_lock(&ioas->lock);
-	ret = place_choose(ioas, map->addr, map->length, map->fixed, &place);
+	ret = place_choose(ioas, map->addr, map->length, map->prot, map->fixed, &place);
 	if (!ret && map->addr % PAGE & (ioas->alignment - 1))
 		ret = -EINVAL;
 	if (!ret) {

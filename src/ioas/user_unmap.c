@@ -113,7 +113,10 @@ int ioas_user_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&ioas->lock);
-	ret = space_unmap(ioas, iova, last, false, unmapped);
+	if (ioas_windowed(ioas))
+		ret = window_check_unmap(ioas, iova, last);
+	if (!ret)
+		ret = space_unmap(ioas, iova, last, false, unmapped);
 	pthread_mutex_unlock(&ioas->lock);
 	return !ret && !*unmapped && !all ? -ENOENT : ret;
 }
@@ -259,6 +262,13 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 	int ret = 0;
 
 	*unmapped = 0;
+	if (ioas_windowed(ioas) && length) {
+		pthread_mutex_lock(&ioas->lock);
+		ret = window_check_unmap(ioas, iova, iova + (length - 1));
+		pthread_mutex_unlock(&ioas->lock);
+		if (ret)
+			return ret;
+	}
 	if (!ioas_huge_pages(ioas)) {
 		ret = space_cut(ioas, iova + length);
 		if (!ret && iova)

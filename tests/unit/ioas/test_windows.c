@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOVA windows: what may be made, what may be mapped in them, and in which order
+ * things may come.
+ */
+#include "ioas/space.h"
+#include "user_fixture.h"
+
+#define HIGH (1ull << 59) /* where the second window of a POWER IOMMU begins */
+
+static struct rf_window got;
+
+static int make_windowed(void **state)
+{
+	owner = owner_new_self();
+	return owner ? rf_ioas_new(NULL, RF_IOAS_WINDOWED, &ioas) : -1;
+}
+
+static int create_in(struct rf_ioas *space, uint64_t iova, uint64_t size, uint64_t page_size)
+{
+	const struct rf_window want = { .iova = iova, .page_size = page_size };
+
+	return rf_ioas_create_window(space, &want, size, RF_WINDOW_FIXED, &got);
+}
+
+static int create_at(uint64_t iova, uint64_t size, uint64_t page_size)
+{
+	return create_in(ioas, iova, size, page_size);
+}
+
+static int create_any(uint64_t size, uint64_t page_size)
+{
+	const struct rf_window want = { .page_size = page_size };
+
+	return rf_ioas_create_window(ioas, &want, size, 0, &got);
+}
+
+static int attach(const char *kind)
+{
+	assert_null(domain);
+	return ioas_get_domain(ioas, iommu_kind_find(kind), &domain);
+}
+
+static void detach(void)
+{
+	ioas_put_domain(ioas, domain);
+	domain = NULL;
+}
+
+static int map_rw(uint64_t iova, void *addr, uint64_t length)
+{
+	return rf_ioas_map(ioas, owner, addr, length, RW, RF_MAP_FIXED, &iova);
+}
+
+static unsigned nr_windows(void)
+{
+	return rf_ioas_get_windows(ioas, NULL, 0, NULL);
+}
+
+static struct rf_window_limits limits(void)
+{
+	struct rf_window_limits l;
+
+	rf_ioas_get_windows(ioas, NULL, 0, &l);
+	return l;
+}
+
+static void a_windowed_space_maps_nothing_before_its_first_window(void **state)
+{
+	char *memory = pages(1);
+	uint64_t iova = 0;
+
+	assert_true(limits().windowed);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, PAGE, RW, 0, &iova), -ENOSPC);
+	assert_int_equal(user_map_at(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(user_map_auto(memory, PAGE, &iova), -ENOSPC);
+	assert_int_equal(attach(NULL), 0);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(create_at(MIB, MIB, 0), 0);
+	assert_int_equal(map_rw(MIB, memory, PAGE), 0);
+	assert_true(lookup(MIB) == (uintptr_t)memory);
+	munmap(memory, PAGE);
+}
+
+static void a_plain_space_is_windowed_from_its_first_window_on(void **state)
+{
+	struct iommu_range ranges[4];
+	char *memory = pages(1);
+
+	assert_int_equal(attach(NULL), 0);
+	assert_false(limits().windowed);
+	assert_int_equal(ioas_iova_ranges(ioas, ranges, 4), 2); /* the aperture, without MSI */
+	assert_int_equal(map_rw(MIB, memory, PAGE), 0);
+	assert_int_equal(create_at(GIB, MIB, 0), -EBUSY);
+	assert_false(limits().windowed);
+	assert_int_equal(rf_ioas_unmap(ioas, MIB, PAGE, 0, NULL), 0);
+	assert_int_equal(create_at(GIB, MIB, 0), 0);
+	assert_true(limits().windowed);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(map_rw(GIB, memory, PAGE), 0);
+	assert_int_equal(ioas_iova_ranges(ioas, ranges, 4), 1);
+	assert_true(ranges[0].first == GIB && ranges[0].last == GIB + MIB - 1);
+	/* and stays so */
+	assert_int_equal(rf_ioas_remove_window(ioas, GIB), 0);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(ioas_iova_ranges(ioas, ranges, 4), 0);
+	assert_int_equal(rf_ioas_new(NULL, RF_IOAS_WINDOWED | 1, &ioas), -EINVAL);
+	munmap(memory, PAGE);
+}
+
+static void what_is_made_is_recorded(void **state)
+{
+	const struct rf_window read_only = { .iova = 2 * MIB, .page_size = 65536, .prot = RF_READ };
+	struct rf_window list[4];
+
+	memset(list, 0xff, sizeof(list));
+	assert_int_equal(create_at(16 * MIB, MIB, 0), 0);
+	assert_int_equal(rf_ioas_create_window(ioas, &read_only, MIB, RF_WINDOW_FIXED, NULL), 0);
+	assert_int_equal(rf_ioas_get_windows(ioas, list, 1, NULL), 2);
+	assert_true(list[0].iova == 2 * MIB && list[0].last == 3 * MIB - 1);
+	assert_true(list[0].page_size == 65536 && list[0].prot == RF_READ);
+	assert_true(list[1].iova == UINT64_MAX);
+	assert_int_equal(rf_ioas_get_windows(ioas, list, 4, NULL), 2);
+	assert_true(list[1].iova == 16 * MIB && list[1].last == 17 * MIB - 1);
+	assert_true(list[1].page_size == PAGE && list[1].prot == RW);
+	assert_true(list[2].iova == UINT64_MAX);
+}
+
+static void bad_wishes_are_refused_without_any_change(void **state)
+{
+	struct rf_window want = { .prot = 4 };
+
+	memset(&got, 0x5a, sizeof(got));
+	assert_int_equal(rf_ioas_create_window(ioas, &want, MIB, 0, &got), -EINVAL);
+	want.prot = 0;
+	assert_int_equal(rf_ioas_create_window(ioas, &want, MIB, 2, &got), -EINVAL);
+	assert_int_equal(create_any(0, 0), -EINVAL);
+	assert_int_equal(create_any(MIB, 3 * PAGE), -EINVAL);
+	assert_int_equal(create_any(MIB + PAGE, 2 * PAGE), -EINVAL);
+	assert_int_equal(create_any(MIB + 1, 0), -EINVAL);
+	assert_int_equal(create_at(PAGE, MIB, 2 * PAGE), -EINVAL);
+	assert_int_equal(create_at(PAGE / 2, MIB, 0), -EINVAL);
+	assert_int_equal(create_at(0 - MIB, 2 * MIB, PAGE), -EOVERFLOW);
+	assert_int_equal(create_at(0 - MIB, 2 * MIB, 0), -EOVERFLOW);
+	assert_int_equal(nr_windows(), 0);
+	assert_false(limits().windowed);
+	assert_true(got.iova == 0x5a5a5a5a5a5a5a5a);
+	assert_int_equal(create_at(0 - MIB, MIB, PAGE), 0); /* up to the very end */
+	assert_true(got.last == UINT64_MAX);
+	assert_int_equal(create_at(0 - PAGE, PAGE, PAGE), -EADDRINUSE);
+}
+
+static void windows_do_not_overlap_but_may_touch(void **state)
+{
+	assert_int_equal(create_at(4 * MIB, 4 * MIB, 0), 0);
+	assert_int_equal(create_at(4 * MIB, 4 * MIB, 0), -EADDRINUSE);
+	assert_int_equal(create_at(5 * MIB, PAGE, 0), -EADDRINUSE);
+	assert_int_equal(create_at(0, 5 * MIB, 0), -EADDRINUSE);
+	assert_int_equal(create_at(0, 64 * MIB, 0), -EADDRINUSE);
+	assert_int_equal(create_at(7 * MIB, 4 * MIB, 0), -EADDRINUSE);
+	assert_int_equal(create_at(8 * MIB, MIB, 0), 0);
+	assert_int_equal(create_at(3 * MIB, MIB, 0), 0);
+	assert_int_equal(nr_windows(), 3);
+}
+
+static void a_mapping_lies_in_one_window(void **state)
+{
+	char *memory = pages(4);
+	uint64_t iova = 0;
+
+	assert_int_equal(create_at(MIB, MIB, 0), 0);
+	assert_int_equal(create_at(2 * MIB, MIB, 0), 0); /* right behind it */
+	assert_int_equal(map_rw(MIB - PAGE, memory, 2 * PAGE), -EINVAL);
+	assert_int_equal(map_rw(2 * MIB - PAGE, memory, 2 * PAGE), -EINVAL);
+	assert_int_equal(user_map_at(2 * MIB - PAGE, memory, 2 * PAGE), -EINVAL);
+	assert_int_equal(map_rw(3 * MIB - PAGE, memory, 2 * PAGE), -EINVAL);
+	assert_int_equal(map_rw(2 * MIB - PAGE, memory, PAGE), 0);
+	assert_int_equal(map_rw(2 * MIB, memory, PAGE), 0);
+	/* chosen places, too: one page is left of the first, all but one of the second */
+	assert_int_equal(rf_ioas_unmap(ioas, 2 * MIB - PAGE, PAGE, 0, NULL), 0);
+	assert_int_equal(map_blind(MIB, MIB - PAGE), 0);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, 2 * PAGE, RW, 0, &iova), 0);
+	assert_true(iova == 2 * MIB + PAGE);
+	assert_int_equal(user_map_auto(memory, 2 * PAGE, &iova), 0);
+	assert_true(iova > 2 * MIB + PAGE && iova < 3 * MIB);
+	munmap(memory, 4 * PAGE);
+}
+
+static void mappings_are_whole_pages_of_the_window(void **state)
+{
+	char *memory =
+		mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *even = (char *)(((uintptr_t)memory + 65535) & ~65535ul);
+	uint64_t iova = 0;
+
+	assert_true(memory != MAP_FAILED);
+	assert_int_equal(attach(NULL), 0);
+	assert_int_equal(create_at(GIB, MIB, 65536), 0);
+	/* the hardware has pages of 4 KiB, and would not mind */
+	assert_int_equal(map_rw(GIB, even, PAGE), -EINVAL);
+	assert_int_equal(map_rw(GIB + PAGE, even, 65536), -EINVAL);
+	assert_int_equal(map_rw(GIB, even + PAGE, 65536), -EINVAL);
+	assert_int_equal(user_map_at(GIB, even + PAGE, 65536), -EINVAL);
+	assert_int_equal(rf_ioas_map(ioas, owner, even, PAGE, RW, 0, &iova), -ENOSPC);
+	assert_int_equal(rf_ioas_map(ioas, owner, even + PAGE, 65536, RW, 0, &iova), -ENOSPC);
+	assert_int_equal(user_map_auto(even + PAGE, 65536, &iova), -ENOSPC);
+	assert_int_equal(map_rw(GIB + 65536, even, 131072), 0);
+	assert_int_equal(rf_ioas_map(ioas, owner, even, 131072, RW, 0, &iova), 0);
+	assert_true(iova == GIB + 3 * 65536);
+	/* what begins inside a page of it is never unmapped */
+	assert_int_equal(rf_ioas_unmap(ioas, GIB + 65536, 131072 + PAGE, 0, NULL), -EINVAL);
+	assert_int_equal(rf_ioas_unmap(ioas, GIB + PAGE, 131072 + 65536, 0, NULL), -EINVAL);
+	assert_int_equal(user_unmap(GIB + PAGE, 131072 + 65536), -EINVAL);
+	assert_int_equal(user_unmap(GIB + 65536, 131072), 0);
+	munmap(memory, 4 * MIB);
+}
+
+static void bytes_may_be_mapped_where_the_window_says_so(void **state)
+{
+	char *memory = pages(1);
+	uint64_t iova = 0;
+
+	assert_int_equal(create_at(MIB, PAGE, 512), 0);
+	assert_int_equal(user_map_at(MIB + 512, memory + 1024, 1536), 0);
+	assert_int_equal(user_map_at(MIB + 2048 + 64, memory, 512), -EINVAL);
+	assert_int_equal(user_map_at(MIB + 2048, memory + 64, 512), -EINVAL);
+	assert_int_equal(user_map_auto(memory + 512, 512, &iova), 0);
+	assert_true(iova >= MIB && iova < MIB + PAGE && iova % 512 == 0);
+	/* but not with an IOMMU that has no such pages */
+	assert_int_equal(attach(NULL), -EADDRINUSE);
+	assert_int_equal(user_unmap(0, UINT64_MAX), 0);
+	assert_int_equal(attach(NULL), -EADDRINUSE);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), 0);
+	assert_int_equal(attach(NULL), 0);
+	assert_int_equal(create_at(MIB, PAGE, 512), -EOPNOTSUPP);
+	munmap(memory, PAGE);
+}
+
+static void a_window_bounds_the_rights_of_its_mappings(void **state)
+{
+	const struct rf_window reading = { .iova = MIB, .prot = RF_READ };
+	const struct rf_window writing = { .iova = 2 * MIB, .prot = RF_WRITE };
+	char *memory = pages(2);
+	uint64_t iova = MIB;
+
+	assert_int_equal(rf_ioas_create_window(ioas, &reading, MIB, RF_WINDOW_FIXED, &got), 0);
+	assert_int_equal(got.prot, RF_READ);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EPERM);
+	assert_int_equal(user_map_at(MIB, memory, PAGE), -EPERM);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, PAGE, RF_WRITE, 0, &iova), -ENOSPC);
+	assert_int_equal(rf_ioas_create_window(ioas, &writing, MIB, RF_WINDOW_FIXED, &got), 0);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, PAGE, RF_WRITE, 0, &iova), 0);
+	assert_true(iova == 2 * MIB);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, PAGE, RF_READ, 0, &iova), 0);
+	assert_true(iova == MIB);
+	assert_int_equal(user_map_in(ioas, memory, PAGE, RF_WRITE, false, &iova), 0);
+	assert_true(iova > 2 * MIB);
+	assert_int_equal(user_map_auto(memory, PAGE, &iova), -ENOSPC);
+	munmap(memory, 2 * PAGE);
+}
+
+static void unmapping_stays_in_one_window(void **state)
+{
+	char *memory = pages(4);
+	uint64_t unmapped;
+
+	assert_int_equal(create_at(MIB, MIB, 0), 0);
+	assert_int_equal(create_at(2 * MIB, MIB, 0), 0);
+	assert_int_equal(map_rw(2 * MIB - PAGE, memory, PAGE), 0);
+	assert_int_equal(map_rw(2 * MIB, memory, PAGE), 0);
+	assert_int_equal(rf_ioas_unmap(ioas, 2 * MIB - PAGE, 2 * PAGE, 0, NULL), -EINVAL);
+	assert_int_equal(user_unmap(2 * MIB - PAGE, 2 * PAGE), -EINVAL);
+	assert_int_equal(user_unmap(0, 4 * MIB), -EINVAL);
+	assert_int_equal(user_unmap(MIB, MIB + PAGE), -EINVAL);
+	assert_int_equal(ioas_compat_unmap(ioas, 2 * MIB - PAGE, 2 * PAGE, &unmapped), -EINVAL);
+	assert_int_equal(ioas_compat_unmap(ioas, 8 * MIB, PAGE, &unmapped), -EINVAL);
+	assert_int_equal(ioas_nr_areas(ioas), 2);
+	assert_int_equal(rf_ioas_unmap(ioas, MIB + PAGE, PAGE, 0, NULL), -ENOENT);
+	assert_int_equal(ioas_compat_unmap(ioas, MIB, MIB, &unmapped), 0);
+	assert_int_equal(unmapped, PAGE);
+	/* everything is everything */
+	assert_int_equal(map_rw(MIB, memory, PAGE), 0);
+	assert_int_equal(rf_ioas_unmap(ioas, 0, 0, RF_UNMAP_ALL, &unmapped), 0);
+	assert_int_equal(unmapped, 2 * PAGE);
+	assert_int_equal(user_map_at(MIB, memory, PAGE), 0);
+	assert_int_equal(user_unmap(0, UINT64_MAX), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+	munmap(memory, 4 * PAGE);
+}
+
+static void a_cut_keeps_to_the_pages_of_the_window(void **state)
+{
+	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *even = (char *)(((uintptr_t)memory + 65535) & ~65535ul);
+	uint64_t unmapped;
+
+	assert_true(memory != MAP_FAILED);
+	assert_int_equal(ioas_set_huge_pages(ioas, 0), 0);
+	assert_int_equal(create_at(GIB, MIB, 65536), 0);
+	assert_int_equal(user_map_at(GIB, even, 4 * 65536), 0);
+	assert_int_equal(ioas_compat_unmap(ioas, GIB + 2 * PAGE, PAGE, &unmapped), -EINVAL);
+	assert_int_equal(ioas_compat_unmap(ioas, GIB + 65536, 65536, &unmapped), 0);
+	assert_int_equal(unmapped, 65536);
+	assert_int_equal(ioas_nr_areas(ioas), 2);
+	munmap(memory, MIB);
+}
+
+static void removing_a_window_undoes_one_and_unmaps_what_is_in_it(void **state)
+{
+	char *memory = pages(4);
+
+	assert_int_equal(attach(NULL), 0);
+	assert_int_equal(create_at(MIB, MIB, 0), 0);
+	assert_int_equal(create_at(2 * MIB, MIB, 0), 0);
+	assert_int_equal(map_rw(MIB, memory, PAGE), 0);
+	assert_int_equal(user_map_at(2 * MIB - PAGE, memory + PAGE, PAGE), 0);
+	assert_int_equal(map_rw(2 * MIB, memory + 2 * PAGE, PAGE), 0);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB + PAGE), -ENOENT);
+	assert_int_equal(rf_ioas_remove_window(ioas, 3 * MIB), -ENOENT);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), 0);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), -ENOENT);
+	assert_int_equal(ioas_nr_areas(ioas), 1);
+	assert_true(!lookup(MIB) && !lookup(2 * MIB - PAGE));
+	assert_true(lookup(2 * MIB) == (uintptr_t)memory + 2 * PAGE);
+	assert_int_equal(map_rw(MIB, memory, PAGE), -EINVAL);
+	assert_int_equal(create_at(0, 2 * MIB, 0), 0); /* the place is free again */
+	assert_int_equal(map_rw(MIB, memory, PAGE), 0);
+	munmap(memory, 4 * PAGE);
+}
+
+static void copies_need_windows_that_agree(void **state)
+{
+	const struct rf_window reading = { .iova = 2 * GIB, .page_size = PAGE, .prot = RF_READ };
+	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *even = (char *)(((uintptr_t)memory + 65535) & ~65535ul);
+	struct rf_ioas *coarse;
+	uint64_t iova = GIB;
+
+	assert_int_equal(rf_ioas_new(NULL, RF_IOAS_WINDOWED, &coarse), 0);
+	assert_int_equal(create_in(coarse, GIB, MIB, 65536), 0);
+	assert_int_equal(create_at(GIB, MIB, PAGE), 0);
+	assert_int_equal(rf_ioas_create_window(ioas, &reading, MIB, RF_WINDOW_FIXED, NULL), 0);
+	/* from small pages to large ones, however it is aligned */
+	assert_int_equal(map_rw(GIB, even, 131072), 0);
+	assert_int_equal(rf_ioas_copy(coarse, ioas, GIB, 131072, RW, RF_MAP_FIXED, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_unmap(ioas, GIB, 131072, 0, NULL), 0);
+	/* from large ones to small ones */
+	assert_int_equal(rf_ioas_map(coarse, owner, even, 131072, RW, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB + PAGE, PAGE, RW, RF_MAP_FIXED, &iova), 0);
+	/* out of the window, over its end, into what is there */
+	iova = 4 * GIB;
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RW, RF_MAP_FIXED, &iova), -EINVAL);
+	iova = GIB + MIB - PAGE;
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, 2 * PAGE, RW, RF_MAP_FIXED, &iova),
+			 -EINVAL);
+	iova = GIB;
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RW, RF_MAP_FIXED, &iova), -EEXIST);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, 2 * GIB, PAGE, RW, 0, &iova), -ENOENT);
+	/* rights of either window */
+	iova = 2 * GIB;
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RW, RF_MAP_FIXED, &iova), -EPERM);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RF_READ, RF_MAP_FIXED, &iova), 0);
+	iova = GIB + 2 * PAGE;
+	assert_int_equal(rf_ioas_copy(ioas, ioas, 2 * GIB, PAGE, RF_WRITE, RF_MAP_FIXED, &iova),
+			 -EPERM);
+	assert_int_equal(rf_ioas_copy(ioas, ioas, 2 * GIB, PAGE, RF_READ, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RW, 0, &iova), 0);
+	assert_true(iova == GIB + PAGE);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE / 2, RW, 0, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, 0, RW, 0, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, RW, 2, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, coarse, GIB, PAGE, 0, 0, &iova), -EINVAL);
+	rf_ioas_free(coarse);
+	munmap(memory, MIB);
+}
+
+static void copies_from_a_plain_space_need_its_memory_aligned(void **state)
+{
+	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *even = (char *)(((uintptr_t)memory + 65535) & ~65535ul);
+	struct rf_ioas *plain;
+	uint64_t iova = 0;
+
+	assert_int_equal(rf_ioas_new(NULL, 0, &plain), 0);
+	assert_int_equal(rf_ioas_map(plain, owner, even, 262144, RW, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(create_at(GIB, MIB, 65536), 0);
+	iova = GIB;
+	assert_int_equal(rf_ioas_copy(ioas, plain, PAGE, 65536, RW, RF_MAP_FIXED, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, plain, 65536, PAGE, RW, RF_MAP_FIXED, &iova), -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, plain, 65536, 131072, RW, RF_MAP_FIXED, &iova), 0);
+	/* and back to where nothing is asked */
+	iova = 16 * MIB;
+	assert_int_equal(rf_ioas_copy(plain, ioas, GIB + PAGE, PAGE, RW, RF_MAP_FIXED, &iova), 0);
+	rf_ioas_free(plain);
+	munmap(memory, MIB);
+}
+
+static void copies_over_two_windows_answer_to_both(void **state)
+{
+	const struct rf_window reading = { .iova = MIB, .prot = RF_READ };
+	const struct rf_window both = { .iova = MIB + PAGE };
+	char *memory = pages(2);
+	struct rf_ioas *plain;
+	uint64_t iova = MIB;
+
+	assert_int_equal(rf_ioas_create_window(ioas, &reading, PAGE, RF_WINDOW_FIXED, NULL), 0);
+	assert_int_equal(rf_ioas_create_window(ioas, &both, PAGE, RF_WINDOW_FIXED, NULL), 0);
+	assert_int_equal(user_map_in(ioas, memory, PAGE, RF_READ, true, &iova), 0);
+	assert_int_equal(user_map_at(MIB + PAGE, memory + PAGE, PAGE), 0);
+	assert_int_equal(rf_ioas_new(NULL, 0, &plain), 0);
+	iova = 0;
+	assert_int_equal(rf_ioas_copy(plain, ioas, MIB, 2 * PAGE, RW, RF_MAP_FIXED, &iova), -EPERM);
+	assert_int_equal(rf_ioas_copy(plain, ioas, MIB, 2 * PAGE, RF_READ, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(ioas_nr_areas(plain), 2);
+	rf_ioas_free(plain);
+	munmap(memory, 2 * PAGE);
+}
+
+static void attaching_verifies_the_windows(void **state)
+{
+	char *memory = pages(1);
+
+	/* beyond the aperture */
+	assert_int_equal(create_at(1ull << 47, MIB, 0), 0);
+	assert_int_equal(map_rw(1ull << 47, memory, PAGE), 0);
+	assert_int_equal(attach("x86-39"), -EADDRINUSE);
+	assert_null(ioas->domains);
+	assert_int_equal(ioas->nr_reserved, 0);
+	assert_int_equal(attach("x86"), 0);
+	detach();
+	/* over what is reserved */
+	assert_int_equal(create_at(0xfed00000, 4 * MIB, 0), 0);
+	assert_int_equal(attach("x86"), -EADDRINUSE);
+	assert_int_equal(ioas_reserve(ioas, 0xfee00000, 0xfeefffff, memory), -EADDRINUSE);
+	assert_int_equal(ioas_reserve(ioas, 0xfe000000, 0xfeefffff, memory), -EADDRINUSE);
+	assert_int_equal(ioas_reserve(ioas, 0, 0xfecfffff, memory), 0);
+	ioas_unreserve(ioas, memory);
+	assert_int_equal(rf_ioas_remove_window(ioas, 0xfed00000), 0);
+	assert_int_equal(attach("x86"), 0);
+	assert_true(lookup(1ull << 47) == (uintptr_t)memory);
+	munmap(memory, PAGE);
+}
+
+static void windows_are_made_where_attached_devices_can_reach(void **state)
+{
+	assert_int_equal(attach("x86-39"), 0);
+	assert_int_equal(create_at(1ull << 47, MIB, 0), -EOPNOTSUPP);
+	assert_int_equal(create_at((1ull << 39) - MIB, 2 * MIB, 0), -EOPNOTSUPP);
+	assert_int_equal(create_at(0xfee00000, PAGE, 0), -EADDRINUSE);
+	assert_int_equal(create_at(0, 8 * GIB, 0), -EADDRINUSE);
+	assert_int_equal(create_at(MIB, MIB, 2048), -EOPNOTSUPP);
+	assert_int_equal(create_any(1ull << 40, 0), -ENOSPC);
+	assert_false(limits().windowed);
+	assert_int_equal(create_at((1ull << 39) - MIB, MIB, 0), 0);
+	assert_int_equal(create_at(0, 0xfee00000, 0), 0);
+	assert_int_equal(limits().left, UINT32_MAX);
+	assert_true(limits().page_sizes == (1ull << 12 | 1ull << 21 | 1ull << 30));
+}
+
+static void what_is_not_asked_for_is_chosen_for_the_devices(void **state)
+{
+	const struct rf_window anything = { .iova = 12345, .last = 3 };
+	struct domain *mock;
+
+	/* nobody is there: a page of memory */
+	assert_int_equal(rf_ioas_create_window(ioas, &anything, 4 * MIB, 0, &got), 0);
+	assert_true(got.iova == PAGE && got.last == 4 * MIB + PAGE - 1);
+	assert_true(got.page_size == PAGE && got.prot == RW);
+	assert_int_equal(rf_ioas_remove_window(ioas, PAGE), 0);
+	/* pages of 2 MiB fit, and never address 0 */
+	assert_int_equal(attach(NULL), 0);
+	assert_int_equal(create_any(4 * MIB, 0), 0);
+	assert_true(got.iova == 2 * MIB && got.page_size == PAGE);
+	assert_int_equal(create_any(MIB, 0), 0);
+	assert_true(got.iova == PAGE);
+	assert_int_equal(create_any(MIB, 0), 0); /* no room in front any more */
+	assert_true(got.iova == 6 * MIB);
+	/* around the reserved range, and as large a page as that has room for */
+	assert_int_equal(create_any(2 * GIB, 0), 0);
+	assert_true(got.iova == GIB);
+	assert_int_equal(create_any(2 * GIB, 0), 0);
+	assert_true(got.iova == 4 * GIB);
+	assert_int_equal(create_any(2 * GIB, 2 * GIB), 0);
+	assert_true(got.iova == 6 * GIB && got.page_size == 2 * GIB);
+	detach();
+	while (nr_windows()) {
+		rf_ioas_get_windows(ioas, &got, 1, NULL);
+		assert_int_equal(rf_ioas_remove_window(ioas, got.iova), 0);
+	}
+	/* an aperture that begins elsewhere, pages of 2 KiB: one of memory is enough */
+	mock = add_mock(ioas);
+	assert_int_equal(create_any(MIB, 0), 0);
+	assert_true(got.iova == MOCK_BASE && got.page_size == PAGE);
+	assert_int_equal(create_any(MIB, MOCK_PAGE), 0);
+	assert_true(got.page_size == MOCK_PAGE);
+	ioas_del_domain(ioas, mock);
+}
+
+static void a_crowded_space_is_filled_hole_by_hole(void **state)
+{
+	assert_int_equal(attach("x86-39"), 0);
+	assert_int_equal(create_at(0x100000000, (1ull << 39) - 0x100000000, 0), 0);
+	assert_int_equal(create_at(2 * PAGE, 0xfe000000 - 2 * PAGE, 0), 0);
+	/* there are [0, 0x1fff], [0xfe000000, 0xfedfffff] and [0xfef00000, 0xffffffff] */
+	assert_int_equal(create_any(12 * MIB, 0), 0);
+	assert_true(got.iova == 0xfe000000);
+	assert_int_equal(create_any(16 * MIB, 0), 0);
+	assert_true(got.iova == 0xff000000);
+	for (uint64_t iova = 0xfec00000; iova < 0xff000000; iova += MIB) {
+		if (iova == 0xfee00000)
+			continue; /* MSI */
+		assert_int_equal(create_any(MIB, 0), 0);
+		assert_true(got.iova == iova);
+	}
+	assert_int_equal(create_any(2 * MIB, 0), -ENOSPC);
+}
+
+static void a_hole_of_2_mib_is_taken_unaligned(void **state)
+{
+	assert_int_equal(attach("x86-39"), 0);
+	assert_int_equal(create_at(0x100000000, (1ull << 39) - 0x100000000, 0), 0);
+	assert_int_equal(create_at(0xfef00000, 0x1100000, 0), 0);
+	assert_int_equal(create_at(3 * MIB + PAGE, 0xfee00000 - 3 * MIB - PAGE, 0), 0);
+	assert_int_equal(create_any(3 * MIB, 0), 0); /* at 2 MiB it would not fit */
+	assert_true(got.iova == PAGE);
+}
+
+/* POWER: two windows, which begin at 0 and at 2^59. */
+static struct iommu_window *hardware(unsigned n)
+{
+	return &ioas->domains->hardware.windows[n];
+}
+
+static void an_iommu_of_two_windows_makes_two(void **state)
+{
+	char *memory = pages(1);
+
+	assert_int_equal(attach("spapr"), 0);
+	assert_int_equal(limits().left, 2);
+	assert_int_equal(create_any(GIB, 0), 0);
+	assert_true(got.iova == 0 && got.page_size == PAGE);
+	assert_true(hardware(0)->made && !hardware(1)->made);
+	assert_true(hardware(0)->range.last == GIB - 1 && hardware(0)->page == PAGE);
+	assert_int_equal(limits().left, 1);
+	/* inside the first's reach, but its hardware is taken */
+	assert_int_equal(create_at(GIB, MIB, 0), -ENOSPC);
+	/* larger than the first could be, and with pages that it has itself */
+	assert_int_equal(create_any(16 * GIB, 16 * MIB), 0);
+	assert_true(got.iova == HIGH && hardware(1)->page == 16 * MIB);
+	assert_int_equal(limits().left, 0);
+	assert_int_equal(create_any(MIB, 0), -ENOSPC);
+	assert_int_equal(nr_windows(), 2);
+	assert_int_equal(map_rw(0, memory, PAGE), 0);
+	assert_true(lookup(0) == (uintptr_t)memory);
+	/* the guest is reset */
+	assert_int_equal(rf_ioas_remove_window(ioas, HIGH), 0);
+	assert_false(hardware(1)->made);
+	assert_int_equal(create_any(4 * GIB, 65536), 0);
+	assert_true(got.iova == HIGH && hardware(1)->page == 65536);
+	munmap(memory, PAGE);
+}
+
+static void a_window_may_be_less_than_the_hardwares(void **state)
+{
+	assert_int_equal(attach("spapr"), 0);
+	assert_int_equal(create_at(HIGH - MIB, 2 * MIB, 0), -EOPNOTSUPP);
+	assert_int_equal(create_at(0, 4 * GIB, 0), -EOPNOTSUPP);
+	assert_int_equal(create_at(8 * GIB, GIB, 0), -EOPNOTSUPP);
+	assert_int_equal(create_at(0, MIB, 1024), -EOPNOTSUPP);
+	assert_int_equal(create_at(256 * MIB, 300 * MIB, 32768), 0);
+	/* its table begins at 0, is a power of two long, and of the largest pages that do */
+	assert_true(hardware(0)->range.first == 0 && hardware(0)->range.last == GIB - 1);
+	assert_true(hardware(0)->page == PAGE);
+	assert_int_equal(map_blind(128 * MIB, 32768), -EINVAL);
+	assert_int_equal(map_blind(256 * MIB, 32768), 0);
+}
+
+static void a_plain_space_has_all_that_two_windows_can_reach(void **state)
+{
+	struct iommu_range ranges[4];
+
+	assert_int_equal(attach("spapr"), 0);
+	assert_int_equal(ioas_iova_ranges(ioas, ranges, 4), 2);
+	assert_true(ranges[0].first == 0 && ranges[0].last == 2 * GIB - 1);
+	assert_true(ranges[1].first == HIGH && ranges[1].last == HIGH + (1ull << 55) - 1);
+	assert_int_equal(map_blind(2 * GIB, PAGE), -EINVAL);
+	assert_int_equal(map_blind(2 * GIB - PAGE, PAGE), 0);
+	assert_int_equal(map_blind(HIGH + (1ull << 54), GIB), 0);
+	assert_true(lookup(HIGH + (1ull << 54) + MIB) != 0);
+}
+
+static void windows_from_before_must_fit_the_two_of_a_newcomer(void **state)
+{
+	assert_int_equal(create_at(0, GIB, 0), 0);
+	assert_int_equal(create_at(GIB, MIB, 0), 0);
+	assert_int_equal(attach("spapr"), -EADDRINUSE); /* both would need the first */
+	assert_null(ioas->domains);
+	assert_int_equal(rf_ioas_remove_window(ioas, GIB), 0);
+	assert_int_equal(attach("spapr"), 0);
+	assert_true(hardware(0)->made && !hardware(1)->made);
+	detach();
+	assert_int_equal(create_at(3 * GIB, MIB, 0), 0);
+	assert_int_equal(attach("spapr"), -EADDRINUSE); /* between them */
+	assert_int_equal(attach("x86"), 0);
+}
+
+static void every_domain_has_to_make_a_window(void **state)
+{
+	struct domain *second;
+
+	assert_int_equal(attach("spapr"), 0);
+	assert_int_equal(ioas_add_domain(ioas, iommu_kind_find("spapr"), 0, &second), 0);
+	assert_int_equal(create_any(GIB, 65536), 0);
+	for (struct ioas_domain *d = ioas->domains; d; d = d->next)
+		assert_true(d->hardware.windows[0].made && d->hardware.windows[0].page == 65536);
+	ioas_del_domain(ioas, second);
+	assert_int_equal(ioas_add_domain(ioas, iommu_kind_find("x86"), 0, &second), 0);
+	assert_int_equal(limits().left, 1);
+	assert_true(limits().page_sizes == PAGE);
+	assert_int_equal(create_at(HIGH, GIB, 0), -EOPNOTSUPP); /* one can, the other cannot */
+	assert_int_equal(create_any(GIB, 0), -ENOSPC);
+	assert_false(hardware(1)->made);
+	assert_int_equal(rf_ioas_remove_window(ioas, 0), 0);
+	for (struct ioas_domain *d = ioas->domains; d; d = d->next)
+		assert_false(d->hardware.windows[0].made);
+	ioas_del_domain(ioas, second);
+}
+
+static void allowed_ranges_and_windows_hold_together(void **state)
+{
+	const struct iommu_range allowed = { 3 * MIB, 4 * MIB - 1 };
+	const struct iommu_range elsewhere = { 64 * MIB, 65 * MIB - 1 };
+	char *memory = pages(1);
+	uint64_t iova;
+
+	assert_int_equal(create_at(2 * MIB, 8 * MIB, 0), 0);
+	assert_int_equal(ioas_set_allowed(ioas, &allowed, 1), 0);
+	assert_int_equal(user_map_auto(memory, PAGE, &iova), 0);
+	assert_true(iova == 3 * MIB);
+	assert_int_equal(ioas_set_allowed(ioas, &elsewhere, 1), 0);
+	assert_int_equal(user_map_auto(memory, PAGE, &iova), -ENOSPC);
+	assert_int_equal(user_map_at(2 * MIB, memory, PAGE), 0); /* only chosen ones are bound */
+	munmap(memory, PAGE);
+}
+
+static void huge_pages_cannot_end_under_finer_windows(void **state)
+{
+	assert_int_equal(create_at(0, MIB, 512), 0);
+	assert_int_equal(ioas_set_huge_pages(ioas, 0), -EADDRINUSE);
+	assert_int_equal(rf_ioas_remove_window(ioas, 0), 0);
+	assert_int_equal(ioas_set_huge_pages(ioas, 0), 0);
+	assert_int_equal(create_at(0, MIB, 512), -EOPNOTSUPP);
+}
+
+/* An access that lets go when asked, after as many times as it likes. */
+static struct rf_access *access_;
+static unsigned asked;
+static unsigned stubborn;
+static bool removing;
+
+static void let_go(void *arg, uint64_t first, uint64_t last)
+{
+	char *memory = arg;
+	uint64_t iova = MIB + 8 * PAGE;
+
+	if (!removing)
+		return;
+	asked++;
+	/* the window is on its way out: nothing may come in, and it cannot leave twice */
+	assert_int_equal(map_rw(iova, memory, PAGE), -EINVAL);
+	assert_int_equal(rf_ioas_map(ioas, owner, memory, PAGE, RW, 0, &iova), -ENOSPC);
+	assert_int_equal(user_map_auto(memory, PAGE, &iova), -ENOSPC);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), -EBUSY);
+	assert_int_equal(create_at(MIB, MIB, 0), -EADDRINUSE);
+	if (asked == 1) {
+		assert_int_equal(create_at(0, MIB, PAGE), 0); /* others move it in the list */
+		assert_int_equal(rf_ioas_remove_window(ioas, 0), 0);
+	}
+	if (asked > stubborn)
+		rf_access_unpin(access_, MIB, PAGE);
+}
+
+static const struct rf_access_ops access_ops = { let_go };
+
+static void removal_asks_accesses_to_let_go(void **state)
+{
+	struct rf_pinned_page pinned;
+	char *memory = pages(2);
+
+	asked = 0;
+	removing = true;
+	stubborn = UINT32_MAX;
+	assert_int_equal(rf_access_new(&access_ops, memory, &access_), 0);
+	assert_int_equal(rf_access_attach(access_, ioas), 0);
+	assert_int_equal(create_at(0, MIB, 512), -EOPNOTSUPP); /* it pins whole pages */
+	assert_int_equal(create_at(MIB, MIB, 0), 0);
+	assert_int_equal(user_map_at(MIB, memory, PAGE), 0);
+	assert_int_equal(rf_access_pin(access_, MIB, PAGE, &pinned, RF_ACCESS_WRITE), 0);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), -EDEADLOCK);
+	assert_int_equal(asked, 100);
+	/* the window stays, and is one again */
+	assert_int_equal(nr_windows(), 1);
+	assert_int_equal(user_map_at(MIB + PAGE, memory + PAGE, PAGE), 0);
+	asked = 0;
+	stubborn = 1;
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), 0);
+	assert_int_equal(asked, 2);
+	assert_int_equal(nr_windows(), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+	removing = false;
+	rf_access_free(access_);
+	munmap(memory, 2 * PAGE);
+}
+
+static void accesses_attach_where_windows_have_whole_pages(void **state)
+{
+	assert_int_equal(rf_access_new(&access_ops, NULL, &access_), 0);
+	assert_int_equal(create_at(0, MIB, 512), 0);
+	assert_int_equal(rf_access_attach(access_, ioas), -EADDRINUSE);
+	assert_int_equal(rf_ioas_remove_window(ioas, 0), 0);
+	assert_int_equal(rf_access_attach(access_, ioas), 0);
+	rf_access_free(access_);
+}
+
+static void many_windows_are_kept_in_order(void **state)
+{
+	enum { NR = 500 };
+
+	/* every second place, from both ends to the middle */
+	for (unsigned i = 0; i < NR; i++) {
+		unsigned n = i & 1 ? NR - 1 - i / 2 : i / 2;
+
+		assert_int_equal(create_at((2 * n + 1) * MIB, MIB, 0), 0);
+	}
+	for (unsigned n = 0; n < NR; n++) {
+		assert_int_equal(create_at((2 * n + 1) * MIB, PAGE, 0), -EADDRINUSE);
+		assert_int_equal(map_blind((2 * n + 1) * MIB, MIB), 0);
+		assert_int_equal(map_blind((2 * n + 2) * MIB, MIB), -EINVAL);
+	}
+	assert_int_equal(create_any(MIB, MIB), 0);
+	assert_true(got.iova == 2 * MIB);
+	for (unsigned n = 0; n < NR; n++)
+		assert_int_equal(rf_ioas_remove_window(ioas, (2 * n + 1) * MIB), 0);
+	assert_int_equal(nr_windows(), 1);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+}
+
+#define PLAIN(name)    cmocka_unit_test_setup_teardown(name, make_empty, drop_empty)
+#define WINDOWED(name) cmocka_unit_test_setup_teardown(name, make_windowed, drop_empty)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WINDOWED(a_windowed_space_maps_nothing_before_its_first_window),
+		PLAIN(a_plain_space_is_windowed_from_its_first_window_on),
+		WINDOWED(what_is_made_is_recorded),
+		PLAIN(bad_wishes_are_refused_without_any_change),
+		WINDOWED(windows_do_not_overlap_but_may_touch),
+		WINDOWED(a_mapping_lies_in_one_window),
+		WINDOWED(mappings_are_whole_pages_of_the_window),
+		WINDOWED(bytes_may_be_mapped_where_the_window_says_so),
+		WINDOWED(a_window_bounds_the_rights_of_its_mappings),
+		WINDOWED(unmapping_stays_in_one_window),
+		WINDOWED(a_cut_keeps_to_the_pages_of_the_window),
+		WINDOWED(removing_a_window_undoes_one_and_unmaps_what_is_in_it),
+		WINDOWED(copies_need_windows_that_agree),
+		WINDOWED(copies_from_a_plain_space_need_its_memory_aligned),
+		WINDOWED(copies_over_two_windows_answer_to_both),
+		WINDOWED(attaching_verifies_the_windows),
+		PLAIN(windows_are_made_where_attached_devices_can_reach),
+		WINDOWED(what_is_not_asked_for_is_chosen_for_the_devices),
+		WINDOWED(a_crowded_space_is_filled_hole_by_hole),
+		WINDOWED(a_hole_of_2_mib_is_taken_unaligned),
+		WINDOWED(an_iommu_of_two_windows_makes_two),
+		WINDOWED(a_window_may_be_less_than_the_hardwares),
+		PLAIN(a_plain_space_has_all_that_two_windows_can_reach),
+		WINDOWED(windows_from_before_must_fit_the_two_of_a_newcomer),
+		WINDOWED(every_domain_has_to_make_a_window),
+		WINDOWED(allowed_ranges_and_windows_hold_together),
+		WINDOWED(huge_pages_cannot_end_under_finer_windows),
+		WINDOWED(removal_asks_accesses_to_let_go),
+		WINDOWED(accesses_attach_where_windows_have_whole_pages),
+		WINDOWED(many_windows_are_kept_in_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
