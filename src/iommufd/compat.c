@@ -50,7 +50,7 @@ int compat_create(struct iommufd_ctx *ctx)
 	struct iommufd_ioas *ioas;
 	bool wanted;
 
-	ioas = ioas_object_new(ctx);
+	ioas = ioas_object_new(ctx, 0);
 	if (!ioas)
 		return -ENOMEM;
 	pthread_mutex_lock(&ctx->objects.lock);

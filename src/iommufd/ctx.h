@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <ringfence/uapi.h>
+
 #include "base/file.h"
 #include "base/iommufd_link.h"
 #include "ioas/user_map.h"
@@ -72,6 +74,9 @@ struct ucmd {
 		struct iommu_hwpt_invalidate invalidate;
 		struct iommu_fault_alloc fault_alloc;
 		struct iommu_test_cmd test;
+		struct rf_ioas_create_window create_window;
+		struct rf_ioas_remove_window remove_window;
+		struct rf_ioas_get_windows get_windows;
 	} cmd;
 };
 
@@ -190,13 +195,18 @@ int ioas_map_file_cmd(struct ucmd *u);
 int ioas_copy_cmd(struct ucmd *u);
 int ioas_unmap_cmd(struct ucmd *u);
 int option_cmd(struct ucmd *u);
-/* Not yet published; NULL for want of memory. */
-struct iommufd_ioas *ioas_object_new(struct iommufd_ctx *ctx);
+/* Not yet published; NULL for want of memory. @flags: of rf_ioas_new(). */
+struct iommufd_ioas *ioas_object_new(struct iommufd_ctx *ctx, uint32_t flags);
 
 static inline struct iommufd_ioas *ioas_object_get(struct iommufd_ctx *ctx, uint32_t id)
 {
 	return object_get(ctx, id, OBJECT_IOAS);
 }
+
+/* window.c */
+int window_create_cmd(struct ucmd *u);
+int window_remove_cmd(struct ucmd *u);
+int windows_get_cmd(struct ucmd *u);
 
 /* hwpt.c */
 int hwpt_alloc_cmd(struct ucmd *u);

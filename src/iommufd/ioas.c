@@ -27,13 +27,13 @@ static const struct object_ops ioas_object_ops = {
 	.destroy = ioas_object_destroy,
 };
 
-struct iommufd_ioas *ioas_object_new(struct iommufd_ctx *ctx)
+struct iommufd_ioas *ioas_object_new(struct iommufd_ctx *ctx, uint32_t flags)
 {
 	struct iommufd_ioas *ioas = object_new(ctx, sizeof(*ioas), &ioas_object_ops);
 
 	if (!ioas)
 		return NULL;
-	if (ioas_new(&ioas->space)) {
+	if (rf_ioas_new(NULL, flags, &ioas->space)) {
 		object_abandon(ctx, &ioas->obj);
 		return NULL;
 	}
@@ -48,9 +48,9 @@ int ioas_alloc_cmd(struct ucmd *u)
 	struct iommufd_ioas *ioas;
 	int ret;
 
-	if (cmd->flags)
+	if (cmd->flags & ~RF_IOAS_WINDOWED)
 		return -EOPNOTSUPP;
-	ioas = ioas_object_new(u->ctx);
+	ioas = ioas_object_new(u->ctx, cmd->flags);
 	if (!ioas)
 		return -ENOMEM;
 	cmd->out_ioas_id = ioas->obj.id;

@@ -7,7 +7,8 @@
  * be zero or it is E2BIG, as the caller wants something that we do not know.
  * What is given back is cut to what the caller has room for.
  *
- * Numbers that are not ours are a container's (compat.c).
+ * Numbers from EXTENSION_BASE on are ours alone (ringfence/uapi.h). What is none of all
+ * these is a container's (compat.c).
  *
  * The file lives as long as its descriptor, its fault queues', its accesses' and
  * its bound devices'. Closing it destroys what is left.
@@ -20,7 +21,8 @@
 #include "iommufd/ctx.h"
 #include "memory/owner.h"
 
-#define ZERO_CHUNK 512u
+#define ZERO_CHUNK     512u
+#define EXTENSION_BASE 0xE0u
 
 /**
  * struct ioctl_op - what an ioctl takes
@@ -72,11 +74,36 @@ static const struct ioctl_op ops[] = {
 	OP(IOMMUFD_CMD_TEST, selftest_cmd, iommu_test_cmd, last),
 };
 
+#define EXTENSION(cmd_, fn, type, last)                                                         \
+	{                                                                                       \
+		.cmd = (cmd_), .size = sizeof(struct type), .min_size = MEMBER_END(type, last), \
+		.run = fn                                                                       \
+	}
+
+static const struct ioctl_op extensions[] = {
+	EXTENSION(RF_IOAS_CREATE_WINDOW, window_create_cmd, rf_ioas_create_window, iova),
+	EXTENSION(RF_IOAS_REMOVE_WINDOW, window_remove_cmd, rf_ioas_remove_window, iova),
+	EXTENSION(RF_IOAS_GET_WINDOWS, windows_get_cmd, rf_ioas_get_windows, out_flags),
+};
+
 /* Numbers that are looked up here; the test command is there only where it was asked for. */
 static unsigned ops_count(const struct iommufd_ctx *ctx)
 {
 	return ctx->options->selftest ? sizeof(ops) / sizeof(*ops) :
 					IOMMUFD_CMD_IOAS_MAP_FILE - IOMMUFD_CMD_BASE + 1;
+}
+
+/* What answers the number; NULL: a container's call, if anything. */
+static const struct ioctl_op *op_find(const struct iommufd_ctx *ctx, unsigned int cmd)
+{
+	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE; /* wraps below the base */
+	unsigned int extension = _IOC_NR(cmd) - EXTENSION_BASE;
+
+	if (nr < ops_count(ctx))
+		return &ops[nr];
+	if (extension < sizeof(extensions) / sizeof(*extensions))
+		return &extensions[extension];
+	return NULL;
 }
 
 /* 0, -E2BIG, -EFAULT; stops at the first byte that is not zero. */
@@ -123,15 +150,13 @@ static long iommufd_ioctl(struct file *file, struct file_caller *caller, unsigne
 	struct iommufd_ctx *ctx = (struct iommufd_ctx *)file;
 	struct ucmd u = { .ctx = ctx, .caller = caller, .uptr = arg };
 	unsigned int cmd = (unsigned int)arg_cmd;
-	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE; /* wraps below the base */
-	const struct ioctl_op *op;
+	const struct ioctl_op *op = op_find(ctx, cmd);
 	int ret;
 
-	if (nr >= ops_count(ctx))
+	if (!op)
 		return compat_ioctl(ctx, caller, cmd, arg);
 	if (owner_read(caller->owner, &u.size, arg, sizeof(u.size)))
 		return -EFAULT;
-	op = &ops[nr];
 	if (op->cmd != cmd)
 		return -ENOTTY;
 	if (u.size < op->min_size)
