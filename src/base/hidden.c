@@ -11,7 +11,8 @@
 #define CEILING 8192
 #define ROOM	1024
 
-void (*hidden_hook)(int fd, bool hidden);
+void (*hidden_hook)(struct hidden *h, bool hidden);
+struct gate hidden_gate;
 
 int hidden_floor(void)
 {
@@ -23,18 +24,27 @@ int hidden_floor(void)
 	return (int)(top - (top / 4 < ROOM ? top / 4 : ROOM));
 }
 
-int hidden_dup(int fd)
+static void hidden_take(struct hidden *h, int fd)
+{
+	__atomic_store_n(&h->fd, fd, __ATOMIC_RELEASE);
+	if (hidden_hook)
+		hidden_hook(h, true);
+}
+
+int hidden_copy(struct hidden *h, int fd)
 {
 	int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, hidden_floor());
 
 	if (copy < 0)
 		copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy >= 0 && hidden_hook)
-		hidden_hook(copy, true);
-	return copy;
+	*h = HIDDEN_NONE;
+	if (copy < 0)
+		return copy;
+	hidden_take(h, copy);
+	return 0;
 }
 
-int hidden_move(int fd)
+void hidden_keep(struct hidden *h, int fd)
 {
 	int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, hidden_floor());
 
@@ -42,14 +52,16 @@ int hidden_move(int fd)
 		sys_close(fd);
 	else
 		copy = fd;
-	if (hidden_hook)
-		hidden_hook(copy, true);
-	return copy;
+	hidden_take(h, copy);
 }
 
-void hidden_close(int fd)
+void hidden_close(struct hidden *h)
 {
+	if (h->fd < 0)
+		return;
 	if (hidden_hook)
-		hidden_hook(fd, false);
-	sys_close(fd);
+		hidden_hook(h, false);
+	else
+		sys_close(h->fd);
+	__atomic_store_n(&h->fd, -1, __ATOMIC_RELAXED);
 }

@@ -215,7 +215,7 @@ void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const vo
 	}
 }
 
-/* A memfd of @size bytes, out of the program's way. */
+/* A memfd of @size bytes. */
 static int bar_memfd(uint64_t size)
 {
 	int fd, ret;
@@ -228,7 +228,7 @@ static int bar_memfd(uint64_t size)
 		sys_close(fd);
 		return ret;
 	}
-	return hidden_move(fd);
+	return fd;
 }
 
 int bar_backing(struct rf_device *dev, unsigned bar)
@@ -240,7 +240,7 @@ int bar_backing(struct rf_device *dev, unsigned bar)
 	if (!bar_size(dev, bar))
 		return -EINVAL;
 	device_lock(dev);
-	fd = state->memfd;
+	fd = hidden_number(&state->memfd);
 	if (fd >= 0)
 		goto out;
 	fd = bar_memfd(page_up(state->decl->size));
@@ -248,12 +248,13 @@ int bar_backing(struct rf_device *dev, unsigned bar)
 		goto out;
 	mem = sys_mmap(NULL, page_up(state->decl->size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sys_failed(mem)) {
-		hidden_close(fd);
+		sys_close(fd);
 		fd = sys_error(mem);
 		goto out;
 	}
 	state->mem = mem;
-	state->memfd = fd;
+	hidden_keep(&state->memfd, fd);
+	fd = hidden_number(&state->memfd);
 out:
 	device_unlock(dev);
 	return fd;
@@ -278,11 +279,10 @@ void bars_free(struct rf_device *dev)
 	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
 		struct bar_state *state = &dev->bars[i];
 
-		if (state->memfd < 0)
+		if (state->memfd.fd < 0)
 			continue;
 		sys_munmap(state->mem, page_up(state->decl->size));
-		hidden_close(state->memfd);
-		state->memfd = -1;
+		hidden_close(&state->memfd);
 		state->mem = NULL;
 	}
 }

@@ -84,7 +84,7 @@ static struct rf_device *device_alloc(const struct rf_pci_model *model,
 		 address->slot & 0x1fu, address->function & 7u);
 	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
 		dev->bars[i].decl = &model->bars[i];
-		dev->bars[i].memfd = -1;
+		dev->bars[i].memfd = HIDDEN_NONE;
 	}
 	if (device_common_init(dev)) {
 		free(dev);

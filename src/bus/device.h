@@ -18,6 +18,7 @@
 #include <ringfence/device.h>
 
 #include "base/gate.h"
+#include "base/hidden.h"
 #include "iommu/domain.h"
 
 #define BDF_FMT		 "%04x:%02x:%02x.%x"
@@ -59,16 +60,16 @@ struct irq_sink {
 
 struct bar_state {
 	const struct rf_bar *decl; /* size 0: no BAR */
-	int memfd; /* the pages behind it, -1 until bar_backing() */
+	struct hidden memfd; /* the pages behind it, none until bar_backing() */
 	uint8_t *mem; /* our writable view of them */
 	uint64_t address; /* device_set_bar_address() */
 };
 
-/* rf_device_scratch(): its memory, and the file if it is ours (or -1). */
+/* rf_device_scratch(): its memory, and the file if it is ours. */
 struct scratch {
 	void *mem;
 	uint64_t size;
-	int fd;
+	struct hidden file;
 };
 
 #define SCRATCH_NAME "ringfence-scratch"

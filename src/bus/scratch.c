@@ -29,7 +29,7 @@ static int scratch_make(uint64_t size)
 		sys_close(fd);
 		return -EFBIG;
 	}
-	return hidden_move(fd);
+	return fd;
 }
 
 /* The session's, if it has one of that size. */
@@ -66,20 +66,24 @@ int rf_device_scratch(struct rf_device *dev, uint64_t size, void **mem)
 		sys_close(shared);
 	if (sys_failed(p)) {
 		if (made >= 0)
-			hidden_close(made);
+			sys_close(made);
 		return sys_error(p);
 	}
 	/* Where the system allows it, two mebibytes at a time. */
 	syscall(SYS_madvise, p, size, MADV_HUGEPAGE);
 	errno = saved;
-	*scratch = (struct scratch){ .mem = p, .size = size, .fd = made };
+	*scratch = (struct scratch){ .mem = p, .size = size, .file = HIDDEN_NONE };
+	if (made >= 0)
+		hidden_keep(&scratch->file, made);
 	*mem = p;
 	return 0;
 }
 
 int scratch_fd(const struct rf_device *dev)
 {
-	return dev->scratch.mem && dev->scratch.fd >= 0 ? dev->scratch.fd : -ENOENT;
+	int fd = dev->scratch.mem ? hidden_number(&dev->scratch.file) : -1;
+
+	return fd < 0 ? -ENOENT : fd;
 }
 
 void scratch_free(struct rf_device *dev)
@@ -87,6 +91,5 @@ void scratch_free(struct rf_device *dev)
 	if (!dev->scratch.mem)
 		return;
 	sys_munmap(dev->scratch.mem, dev->scratch.size);
-	if (dev->scratch.fd >= 0)
-		hidden_close(dev->scratch.fd);
+	hidden_close(&dev->scratch.file);
 }

@@ -94,23 +94,29 @@ static struct file *caller_lookup(struct file_caller *caller, int fd, int *err)
 static int caller_borrow(struct file_caller *caller, int fd)
 {
 	struct connection *c = (struct connection *)caller;
+	struct hidden *lent;
 	int copy;
 
 	if (c->nr_borrowed == c->max_borrowed) {
 		unsigned max = c->max_borrowed ? 2 * c->max_borrowed : 8;
-		int *more = realloc(c->borrowed, max * sizeof(*more));
+		struct hidden **more = realloc(c->borrowed, max * sizeof(*more));
 
 		if (!more)
 			return INT_MAX;
 		c->borrowed = more;
 		c->max_borrowed = max;
 	}
-	copy = fetch(c, fd);
-	if (copy < 0)
+	lent = malloc(sizeof(*lent));
+	if (!lent)
 		return INT_MAX;
-	copy = hidden_move(copy);
-	c->borrowed[c->nr_borrowed++] = copy;
-	return copy;
+	copy = fetch(c, fd);
+	if (copy < 0) {
+		free(lent);
+		return INT_MAX;
+	}
+	hidden_keep(lent, copy);
+	c->borrowed[c->nr_borrowed++] = lent;
+	return hidden_number(lent);
 }
 
 static const struct file_caller_ops caller_ops = {
@@ -289,8 +295,12 @@ static int64_t serve(struct connection *c, struct open_file *d, struct wire *w, 
 
 static void give_back(struct connection *c)
 {
-	while (c->nr_borrowed)
-		hidden_close(c->borrowed[--c->nr_borrowed]);
+	while (c->nr_borrowed) {
+		struct hidden *lent = c->borrowed[--c->nr_borrowed];
+
+		hidden_close(lent);
+		free(lent);
+	}
 }
 
 int connection_serve(struct connection *c, struct wire *w, int fds[WIRE_FDS])

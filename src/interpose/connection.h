@@ -6,6 +6,7 @@
 #define RF_INTERPOSE_CONNECTION_H
 
 #include "base/file.h"
+#include "base/hidden.h"
 #include "interpose/fd.h"
 #include "interpose/wire.h"
 
@@ -25,7 +26,7 @@ struct connection {
 	struct open_file *d;
 	uint64_t serial;
 	struct file *file;
-	int *borrowed;
+	struct hidden **borrowed;
 	unsigned nr_borrowed;
 	unsigned max_borrowed;
 	struct connection *next;

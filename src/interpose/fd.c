@@ -13,7 +13,7 @@
  *
  *	fd_marks[fd]	one byte: is it ours at all. What every wrapper looks at
  *	fd_table[fd]	the open file (FD_FILE), or the slot that holds the
- *			number (FD_HIDDEN), NULL if a floor below holds it
+ *			number (FD_HIDDEN)
  *	struct open_file	shared by all numbers that were duplicated from another
  *
  * Calls find their open file without a lock. An open file's memory is never
@@ -187,16 +187,14 @@ void fd_hidden_close(int *slot)
 	engine_unlock(&fd_table_lock);
 }
 
-/* The floors below keep descriptors too: not movable, as they do not say where they note them. */
-static void hidden_by_others(int fd, bool hidden)
+/* The floors below keep descriptors too. */
+static void hidden_by_others(struct hidden *h, bool hidden)
 {
-	if (fd < 0 || fd >= FD_MAX)
-		return;
 	engine_lock(&fd_table_lock);
-	if (hidden)
-		fd_mean(fd, FD_HIDDEN, NULL);
-	else
-		fd_forget(fd);
+	if (!hidden)
+		fd_hidden_close_locked(&h->fd);
+	else if (h->fd < FD_MAX)
+		fd_mean(h->fd, FD_HIDDEN, &h->fd);
 	engine_unlock(&fd_table_lock);
 }
 
@@ -205,22 +203,25 @@ __attribute__((constructor)) static void fd_init(void)
 	hidden_hook = hidden_by_others;
 }
 
-/* The program wants the number @fd for itself. 0 or a negative errno. */
+/*
+ * The program wants the number @fd for itself. Once nobody is just using it, it is
+ * free to be taken: 0; or a negative errno.
+ */
 static int hidden_give_way(int fd)
 {
 	int *slot = fd_table[fd];
-	int copy;
+	int copy = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, hidden_floor());
 
-	if (!slot)
-		return -EBUSY;
-	copy = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, hidden_floor());
-
+	/* no room up there */
+	if (copy == -EMFILE)
+		copy = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
 		return copy;
-	*slot = copy;
+	__atomic_store_n(slot, copy, __ATOMIC_RELEASE);
 	fd_forget(fd);
 	if (copy < FD_MAX)
 		fd_mean(copy, FD_HIDDEN, slot);
+	gate_sync(&hidden_gate);
 	return 0;
 }
 

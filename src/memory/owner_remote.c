@@ -45,8 +45,8 @@
  * @untraceable: process_vm_readv() is not for us
  * @mem: its memory
  * @maps: its map
- * @alive: what tells its end; -1: told
- * @keeper: what keeps the memory; -1: nothing
+ * @alive: what tells its end; none: told
+ * @keeper: what keeps the memory
  */
 struct owner_remote {
 	pthread_mutex_t lock;
@@ -55,10 +55,10 @@ struct owner_remote {
 	atomic_uint calls;
 	atomic_bool gone;
 	atomic_bool untraceable;
-	int mem;
-	int maps;
-	int alive;
-	int keeper;
+	struct hidden mem;
+	struct hidden maps;
+	struct hidden alive;
+	struct hidden keeper;
 };
 
 struct rf_owner *owner_new_remote(pid_t pid, const struct owner_fds *fds)
@@ -74,19 +74,12 @@ struct rf_owner *owner_new_remote(pid_t pid, const struct owner_fds *fds)
 	pthread_mutex_init(&r->lock, NULL);
 	atomic_init(&r->refs, 1);
 	r->pid = pid;
-	r->mem = hidden_move(fds->mem);
-	r->maps = hidden_move(fds->maps);
-	r->alive = hidden_move(fds->alive);
-	r->keeper = -1;
+	hidden_keep(&r->mem, fds->mem);
+	hidden_keep(&r->maps, fds->maps);
+	hidden_keep(&r->alive, fds->alive);
+	r->keeper = HIDDEN_NONE;
 	owner->remote = r;
 	return owner;
-}
-
-static void keeper_drop_locked(struct owner_remote *r)
-{
-	if (r->keeper >= 0)
-		hidden_close(r->keeper);
-	r->keeper = -1;
 }
 
 void owner_remote_get(struct rf_owner *owner)
@@ -100,11 +93,10 @@ void owner_remote_put(struct rf_owner *owner)
 
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	keeper_drop_locked(r);
-	if (r->alive >= 0)
-		hidden_close(r->alive);
-	hidden_close(r->mem);
-	hidden_close(r->maps);
+	hidden_close(&r->keeper);
+	hidden_close(&r->alive);
+	hidden_close(&r->mem);
+	hidden_close(&r->maps);
 	pthread_mutex_destroy(&r->lock);
 	alloc_free(r);
 	owner->remote = NULL;
@@ -119,7 +111,7 @@ void owner_remote_unpinned(struct rf_owner *owner)
 		return;
 	pthread_mutex_lock(&r->lock);
 	if (!pin_any(owner))
-		keeper_drop_locked(r);
+		hidden_close(&r->keeper);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -139,7 +131,7 @@ bool owner_wants_keeper(struct rf_owner *owner)
 	bool wants;
 
 	pthread_mutex_lock(&r->lock);
-	wants = r->keeper < 0 && atomic_load(&r->refs) > 1;
+	wants = r->keeper.fd < 0 && atomic_load(&r->refs) > 1;
 	pthread_mutex_unlock(&r->lock);
 	return wants;
 }
@@ -148,10 +140,9 @@ void owner_set_keeper(struct rf_owner *owner, int fd)
 {
 	struct owner_remote *r = owner->remote;
 
-	fd = hidden_move(fd);
 	pthread_mutex_lock(&r->lock);
-	keeper_drop_locked(r);
-	r->keeper = fd;
+	hidden_close(&r->keeper);
+	hidden_keep(&r->keeper, fd);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -161,11 +152,9 @@ void owner_left(struct rf_owner *owner)
 
 	pthread_mutex_lock(&r->lock);
 	atomic_store(&r->gone, true);
-	if (r->alive >= 0)
-		hidden_close(r->alive);
-	r->alive = -1;
+	hidden_close(&r->alive);
 	if (!pin_any(owner))
-		keeper_drop_locked(r);
+		hidden_close(&r->keeper);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -173,11 +162,14 @@ void owner_left(struct rf_owner *owner)
 static bool remote_is_there(struct owner_remote *r)
 {
 	struct pollfd p = { .events = 0 };
+	unsigned token;
 	bool there;
 
 	pthread_mutex_lock(&r->lock);
-	p.fd = r->alive;
-	there = r->alive >= 0 && sys_poll(&p, 1, 0) == 0;
+	token = hidden_enter();
+	p.fd = hidden_number(&r->alive);
+	there = p.fd >= 0 && sys_poll(&p, 1, 0) == 0;
+	hidden_leave(token);
 	pthread_mutex_unlock(&r->lock);
 	return there;
 }
@@ -187,18 +179,21 @@ static bool remote_is_there(struct owner_remote *r)
 static int copy_by_mem(struct owner_remote *r, uintptr_t addr, void *dst, const void *src,
 		       size_t len)
 {
+	unsigned token = hidden_enter();
+	int mem = hidden_number(&r->mem);
 	size_t done = 0;
+	ssize_t ret = 1;
 
-	while (done < len) {
+	while (done < len && ret > 0) {
 		off_t at = (off_t)(addr + done);
-		ssize_t ret = dst ? sys_pread(r->mem, (char *)dst + done, len - done, at) :
-				    sys_pwrite(r->mem, (const char *)src + done, len - done, at);
 
-		if (ret <= 0)
-			return -EFAULT;
-		done += (size_t)ret;
+		ret = dst ? sys_pread(mem, (char *)dst + done, len - done, at) :
+			    sys_pwrite(mem, (const char *)src + done, len - done, at);
+		if (ret > 0)
+			done += (size_t)ret;
 	}
-	return 0;
+	hidden_leave(token);
+	return done < len ? -EFAULT : 0;
 }
 
 /* 0, -EFAULT, or -EPERM when this way is closed. */
@@ -252,12 +247,12 @@ int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const vo
 
 /* Probing. */
 
-static int probe_map(struct owner_remote *r, uintptr_t first, uintptr_t last, uint32_t prot)
+static int probe_map(int maps, uintptr_t first, uintptr_t last, uint32_t prot)
 {
 	struct vma_walk walk;
 	struct vma vma;
 
-	vma_walk_begin_fd(&walk, r->maps);
+	vma_walk_begin_fd(&walk, maps);
 	for (;;) {
 		if (vma_walk_find(&walk, first, &vma) || vma.first > first)
 			return -EFAULT;
@@ -273,13 +268,16 @@ int owner_remote_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uin
 {
 	struct owner_remote *r = owner->remote;
 	uintptr_t last = addr + len - 1;
+	unsigned token;
 	char byte;
 	int ret;
 
 	if (last < addr || last >> 63 || !remote_is_there(r))
 		return -EFAULT;
 	pthread_mutex_lock(&r->lock);
-	ret = probe_map(r, addr, last, prot);
+	token = hidden_enter();
+	ret = probe_map(hidden_number(&r->maps), addr, last, prot);
+	hidden_leave(token);
 	pthread_mutex_unlock(&r->lock);
 	/* a file may end before its mapping does: touch both ends as well */
 	if (!ret && (copy_by_mem(r, addr, &byte, NULL, 1) || copy_by_mem(r, last, &byte, NULL, 1)))

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/alloc.h"
 #include "base/hidden.h"
 #include "base/sys.h"
 
@@ -30,17 +31,24 @@ static bool eventfd_is(int fd)
 	return (size_t)n == sizeof(want) - 1 && !memcmp(is, want, sizeof(want) - 1);
 }
 
+/* Not the program's allocator: one may be dropped in a handler of SIGSEGV, which interrupts it. */
 static int eventfd_dup(int fd, struct eventfd *out)
 {
 	int flags = sys_fcntl(fd, F_GETFL, 0);
-	int copy;
+	struct hidden *hidden;
+	int ret;
 
 	if (flags < 0)
 		return flags;
-	copy = hidden_dup(fd);
-	if (copy < 0)
-		return copy;
-	*out = (struct eventfd){ .fd = copy, .blocks = !(flags & O_NONBLOCK) };
+	hidden = alloc_small(sizeof(*hidden));
+	if (!hidden)
+		return -ENOMEM;
+	ret = hidden_copy(hidden, fd);
+	if (ret) {
+		alloc_small_free(hidden, sizeof(*hidden));
+		return ret;
+	}
+	*out = (struct eventfd){ .hidden = hidden, .blocks = !(flags & O_NONBLOCK) };
 	return 0;
 }
 
@@ -67,31 +75,42 @@ int eventfd_make(struct eventfd *out)
 
 void eventfd_drop(struct eventfd *ev)
 {
-	if (ev->fd >= 0)
-		hidden_close(ev->fd);
+	if (ev->hidden) {
+		hidden_close(ev->hidden);
+		alloc_small_free(ev->hidden, sizeof(*ev->hidden));
+	}
 	*ev = EVENTFD_NONE;
+}
+
+static bool eventfd_is_ready(int fd, short event)
+{
+	struct pollfd p = { .fd = fd, .events = event };
+
+	return sys_poll(&p, 1, 0) == 1 && p.revents & event;
 }
 
 void eventfd_signal(const struct eventfd *ev)
 {
 	const uint64_t one = 1;
+	unsigned token;
+	int fd;
 
-	if (ev->fd < 0)
+	if (!ev->hidden)
 		return;
-	if (ev->blocks) {
-		struct pollfd p = { .fd = ev->fd, .events = POLLOUT };
-
-		if (sys_poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-			return;
-	}
-	sys_write(ev->fd, &one, sizeof(one));
+	token = hidden_enter();
+	fd = hidden_number(ev->hidden);
+	if (!ev->blocks || eventfd_is_ready(fd, POLLOUT))
+		sys_write(fd, &one, sizeof(one));
+	hidden_leave(token);
 }
 
 void eventfd_drain(const struct eventfd *ev)
 {
-	struct pollfd p = { .fd = ev->fd, .events = POLLIN };
+	unsigned token = hidden_enter();
+	int fd = hidden_number(ev->hidden);
 	uint64_t count;
 
-	if (sys_poll(&p, 1, 0) == 1 && p.revents & POLLIN)
-		sys_read(ev->fd, &count, sizeof(count));
+	if (eventfd_is_ready(fd, POLLIN))
+		sys_read(fd, &count, sizeof(count));
+	hidden_leave(token);
 }

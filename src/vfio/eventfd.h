@@ -9,22 +9,30 @@
 #define RF_VFIO_EVENTFD_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct hidden;
 
 /**
- * struct eventfd - our own descriptor of an eventfd
- * @fd: -1: none
+ * struct eventfd - our own descriptor of an eventfd; one copy of it is dropped
+ * @hidden: the descriptor, which may change its number; NULL: none
  * @blocks: a write may wait, as it was not opened with EFD_NONBLOCK
  */
 struct eventfd {
-	int fd;
+	struct hidden *hidden;
 	bool blocks;
 };
 
-#define EVENTFD_NONE ((struct eventfd){ .fd = -1 })
+#define EVENTFD_NONE ((struct eventfd){ .hidden = NULL })
+
+static inline bool eventfd_there(const struct eventfd *ev)
+{
+	return ev->hidden != NULL;
+}
 
 /*
  * Duplicate the program's @fd. -EBADF where it is no open descriptor, -EINVAL
- * where it is no eventfd; -EMFILE. *out untouched on failure.
+ * where it is no eventfd; -EMFILE, -ENOMEM. *out untouched on failure.
  */
 int eventfd_take(int fd, struct eventfd *out);
 /* An eventfd of our own, for waking ourselves. 0 or a negative errno. */

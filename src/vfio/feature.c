@@ -85,7 +85,7 @@ void vdev_wake(struct vdev *v)
 	if (!__atomic_load_n(&v->low_power, __ATOMIC_RELAXED))
 		return;
 	vdev_lock(v);
-	if (v->wakeup.fd >= 0) {
+	if (eventfd_there(&v->wakeup)) {
 		eventfd_signal(&v->wakeup);
 		feature_release(v);
 	}

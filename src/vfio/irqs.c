@@ -29,7 +29,7 @@
 
 static void virqs_deliver(const struct eventfd *ev)
 {
-	if (ev->fd < 0)
+	if (!eventfd_there(ev))
 		return;
 	eventfd_signal(ev);
 	stats_add(&stats()->irqs, 1);
@@ -263,7 +263,7 @@ static int msi_set_vector(struct vdev *v, unsigned vector, int fd)
 	struct eventfd ev = EVENTFD_NONE;
 	int ret;
 
-	if (q->vectors[vector].fd >= 0) {
+	if (eventfd_there(&q->vectors[vector])) {
 		if (msi_is_x(q))
 			irq_mask_vector(v->dev, vector, true);
 		eventfd_drop(&q->vectors[vector]);
@@ -348,7 +348,7 @@ static int set_single_trigger(struct eventfd *ev, const struct vfio_irq_set *set
 	if (set->start || set->count > 1)
 		return -EINVAL;
 	if (set->flags & VFIO_IRQ_SET_DATA_NONE) {
-		if (ev->fd < 0)
+		if (!eventfd_there(ev))
 			return -EINVAL;
 		if (set->count)
 			virqs_deliver(ev);
@@ -466,7 +466,7 @@ void virqs_restore(struct vdev *v)
 	if (!msi_is_x(q))
 		return;
 	for (unsigned i = 0; i < q->nr_vectors; i++) {
-		if (q->vectors[i].fd >= 0)
+		if (eventfd_there(&q->vectors[i]))
 			irq_mask_vector(v->dev, i, false);
 	}
 }

@@ -2,18 +2,20 @@
 /*
  * See watcher.h.
  *
- * The thread polls copies of the descriptors. What it finds readable it looks
- * up again by serial number, under the device's lock: a watch deleted in the
- * meantime is gone from the list, even if its number or address is in use anew.
+ * The thread waits by epoll, which goes by files: numbers may change meanwhile. What
+ * it is told of it looks up by serial number, under the device's lock: a watch
+ * deleted in the meantime is gone from the list, even if its address is in use
+ * anew. Where the number has changed, the kernel still has the old one as long as
+ * the program has the eventfd open; told of once, that is not asked for again.
  */
 #include "vfio/watcher.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "bus/device.h"
@@ -23,57 +25,35 @@ void watcher_init(struct watcher *w, struct rf_device *dev)
 	memset(w, 0, sizeof(*w));
 	w->dev = dev;
 	w->wake = EVENTFD_NONE;
-	pthread_mutex_init(&w->lock, NULL);
+	w->epoll = HIDDEN_NONE;
 }
 
-/**
- * struct watcher_poll - what one round of the thread polls
- * @fds: the wake-up first, then one a watch
- * @serials: which watch, for all but the first
- */
-struct watcher_poll {
-	struct pollfd *fds;
-	unsigned long *serials;
-	size_t nr;
-	size_t max;
-};
-
-static bool watcher_poll_grow(struct watcher_poll *p)
+/* 0 or a negative errno. Waiting for what became ready is asked for again after each time. */
+static int watcher_ctl(struct watcher *w, int op, const struct eventfd *ev, unsigned long serial)
 {
-	size_t max = p->max ? p->max * 2 : 8;
-	struct pollfd *fds = realloc(p->fds, max * sizeof(*fds));
-	unsigned long *serials;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = serial };
+	unsigned token = hidden_enter();
+	int saved = errno;
+	int ret = (int)syscall(SYS_epoll_ctl, (long)hidden_number(&w->epoll), (long)op,
+			       (long)hidden_number(ev->hidden), &event);
 
-	if (!fds)
-		return false;
-	p->fds = fds;
-	serials = realloc(p->serials, max * sizeof(*serials));
-	if (!serials)
-		return false;
-	p->serials = serials;
-	p->max = max;
-	return true;
+	ret = ret ? -errno : 0;
+	hidden_leave(token);
+	errno = saved;
+	return ret;
 }
 
-/* Fills @p; false when it is time to end. Without memory for more, some wait for a later round. */
-static bool watcher_collect(struct watcher *w, struct watcher_poll *p)
+/* What has got another number (base/hidden.h) is new to the kernel. */
+static void watcher_again(struct watcher *w, const struct eventfd *ev, unsigned long serial)
 {
-	bool go_on;
+	if (watcher_ctl(w, EPOLL_CTL_MOD, ev, serial) == -ENOENT)
+		watcher_ctl(w, EPOLL_CTL_ADD, ev, serial);
+}
 
-	pthread_mutex_lock(&w->lock);
-	go_on = !w->stop;
-	p->nr = 0;
-	if (p->max || watcher_poll_grow(p)) {
-		p->fds[p->nr++] = (struct pollfd){ .fd = w->wake.fd, .events = POLLIN };
-		for (struct watch *watch = w->watches; watch; watch = watch->next) {
-			if (p->nr == p->max && !watcher_poll_grow(p))
-				break;
-			p->serials[p->nr] = watch->serial;
-			p->fds[p->nr++] = (struct pollfd){ .fd = watch->ev.fd, .events = POLLIN };
-		}
-	}
-	pthread_mutex_unlock(&w->lock);
-	return go_on;
+static void watcher_unprepare(struct watcher *w)
+{
+	eventfd_drop(&w->wake);
+	hidden_close(&w->epoll);
 }
 
 static void watcher_fire(struct watcher *w, unsigned long serial)
@@ -81,12 +61,11 @@ static void watcher_fire(struct watcher *w, unsigned long serial)
 	struct watch *watch;
 
 	device_lock(w->dev);
-	pthread_mutex_lock(&w->lock);
 	for (watch = w->watches; watch && watch->serial != serial; watch = watch->next)
 		;
-	pthread_mutex_unlock(&w->lock);
 	if (watch) {
 		eventfd_drain(&watch->ev);
+		watcher_again(w, &watch->ev, serial);
 		watch->fired(watch);
 	}
 	device_unlock(w->dev);
@@ -95,25 +74,33 @@ static void watcher_fire(struct watcher *w, unsigned long serial)
 static void *watcher_run(void *arg)
 {
 	struct watcher *w = arg;
-	struct watcher_poll p = { 0 };
+	struct epoll_event event;
 
-	while (watcher_collect(w, &p)) {
-		if (!p.nr) {
-			sys_poll(NULL, 0, 10); /* nothing to wait with: look again a little later */
-			continue;
-		}
-		if (sys_poll(p.fds, p.nr, -1) <= 0)
-			continue;
-		if (p.fds[0].revents)
-			eventfd_drain(&w->wake);
-		for (size_t i = 1; i < p.nr; i++) {
-			if (p.fds[i].revents & POLLIN)
-				watcher_fire(w, p.serials[i]);
-		}
+	while (!atomic_load(&w->stop)) {
+		long n = syscall(SYS_epoll_wait, (long)hidden_number(&w->epoll), &event, 1l, -1l);
+
+		if (n < 0 && errno != EINTR)
+			sys_poll(NULL, 0, 10); /* its number is just being changed */
+		else if (n == 1 && event.data.u64)
+			watcher_fire(w, event.data.u64);
 	}
-	free(p.fds);
-	free(p.serials);
 	return NULL;
+}
+
+/* Makes what the thread waits with and is woken by. */
+static int watcher_prepare(struct watcher *w)
+{
+	int ret, fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	hidden_keep(&w->epoll, fd);
+	ret = eventfd_make(&w->wake);
+	if (!ret)
+		ret = watcher_ctl(w, EPOLL_CTL_ADD, &w->wake, 0);
+	if (ret)
+		watcher_unprepare(w);
+	return ret;
 }
 
 static int watcher_start(struct watcher *w)
@@ -124,7 +111,7 @@ static int watcher_start(struct watcher *w)
 
 	if (w->running)
 		return 0;
-	ret = eventfd_make(&w->wake);
+	ret = watcher_prepare(w);
 	if (ret)
 		return ret;
 	/* a model's DMA may meet a bad address: that is handled, and must not be blocked */
@@ -135,7 +122,7 @@ static int watcher_start(struct watcher *w)
 	ret = pthread_create(&w->thread, NULL, watcher_run, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret) {
-		eventfd_drop(&w->wake);
+		watcher_unprepare(w);
 		return -ret;
 	}
 	w->running = true;
@@ -145,14 +132,11 @@ static int watcher_start(struct watcher *w)
 void watcher_destroy(struct watcher *w)
 {
 	if (w->running) {
-		pthread_mutex_lock(&w->lock);
-		w->stop = true;
-		pthread_mutex_unlock(&w->lock);
+		atomic_store(&w->stop, true);
 		eventfd_signal(&w->wake);
 		pthread_join(w->thread, NULL);
-		eventfd_drop(&w->wake);
+		watcher_unprepare(w);
 	}
-	pthread_mutex_destroy(&w->lock);
 }
 
 int watch_add(struct watcher *w, struct watch *watch, int fd, void (*fired)(struct watch *))
@@ -163,18 +147,18 @@ int watch_add(struct watcher *w, struct watch *watch, int fd, void (*fired)(stru
 	if (ret)
 		return ret;
 	ret = watcher_start(w);
+	if (!ret)
+		ret = watcher_ctl(w, EPOLL_CTL_ADD, &ev, w->serial + 1);
 	if (ret) {
 		eventfd_drop(&ev);
 		return ret;
 	}
+	/* what it may be told of already has to wait for the device's lock */
 	watch->ev = ev;
 	watch->fired = fired;
-	pthread_mutex_lock(&w->lock);
 	watch->serial = ++w->serial;
 	watch->next = w->watches;
 	w->watches = watch;
-	pthread_mutex_unlock(&w->lock);
-	eventfd_signal(&w->wake);
 	return 0;
 }
 
@@ -182,11 +166,9 @@ void watch_del(struct watcher *w, struct watch *watch)
 {
 	struct watch **link;
 
-	pthread_mutex_lock(&w->lock);
 	for (link = &w->watches; *link != watch; link = &(*link)->next)
 		;
 	*link = watch->next;
-	pthread_mutex_unlock(&w->lock);
-	eventfd_signal(&w->wake);
+	watcher_ctl(w, EPOLL_CTL_DEL, &watch->ev, 0);
 	eventfd_drop(&watch->ev);
 }

@@ -12,8 +12,10 @@
 #define RF_VFIO_WATCHER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/hidden.h"
 #include "vfio/eventfd.h"
 
 struct rf_device;
@@ -30,13 +32,13 @@ struct watch {
 	struct watch *next;
 };
 
-/* @lock: the list; taken after the device's lock. */
+/* The list is under the device's lock. */
 struct watcher {
 	struct rf_device *dev;
-	pthread_mutex_t lock;
 	pthread_t thread;
 	bool running;
-	bool stop;
+	atomic_bool stop;
+	struct hidden epoll;
 	struct eventfd wake;
 	struct watch *watches;
 	unsigned long serial;
@@ -49,7 +51,7 @@ void watcher_destroy(struct watcher *w);
 /*
  * Watch the program's descriptor @fd; with the device's lock held. A count that
  * is there already fires at once. -EBADF, -EINVAL: as eventfd_take(); -EMFILE,
- * -ENOMEM; -EAGAIN when no thread can be made.
+ * -ENOMEM, -ENOSPC; -EAGAIN when no thread can be made.
  */
 int watch_add(struct watcher *w, struct watch *watch, int fd, void (*fired)(struct watch *));
 /* With the device's lock held: fired is not running and will not again. */
