@@ -225,6 +225,8 @@ int machine_build(struct description *desc, struct rf_machine **out, char **erro
 		goto fail;
 	ret = group_set_new(&machine->groups, &machine->set);
 	if (!ret)
+		ret = pasid_space_new(&machine->pasids);
+	if (!ret)
 		ret = description_complete(desc, error);
 	if (!ret && desc->topology)
 		ret = group_set_use_topology(machine->set, desc->topology, machine_grouping(desc));
@@ -266,6 +268,7 @@ void rf_machine_free(struct rf_machine *machine)
 	for (size_t i = 0; i < machine->desc->nr_devices; i++)
 		if (machine->desc->devices[i]->made)
 			device_free(machine->desc->devices[i]->made);
+	pasid_space_free(machine->pasids);
 	if (machine->iommufd.account)
 		account_free(machine->iommufd.account);
 	if (machine->self)

@@ -14,6 +14,7 @@
 #include "bus/device.h"
 #include "group/group.h"
 #include "iommufd/iommufd.h"
+#include "pasid/pasid.h"
 #include "vfio/vfio.h"
 
 struct description;
@@ -30,6 +31,7 @@ struct rf_machine {
 	struct rf_group *groups; /* by id */
 	struct rf_owner *self;
 	struct group_set *set; /* the groups, and the buses that devices are on */
+	struct pasid_space *pasids;
 };
 
 /*

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * RCU: a writer goes only when everybody who came before its change has left, with
+ * and without the kernel's help, with more threads than there are slots, in children.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cmocka.h>
+
+#include "base/rcu.h"
+
+static atomic_bool synced, stop;
+
+static int setup(void **state)
+{
+	rcu_init();
+	atomic_store(&synced, false);
+	atomic_store(&stop, false);
+	return 0;
+}
+
+static void *sync_once(void *arg)
+{
+	rcu_sync();
+	atomic_store(&synced, true);
+	return NULL;
+}
+
+static void nobody_inside_lets_the_writer_through(void **state)
+{
+	assert_int_equal(rcu_sync(), 0);
+	rcu_leave(rcu_enter());
+	assert_false(rcu_inside());
+	assert_int_equal(rcu_sync(), 0);
+}
+
+static void the_writer_waits_for_who_is_inside(void **state)
+{
+	unsigned outer = rcu_enter();
+	unsigned inner = rcu_enter();
+	pthread_t writer;
+
+	assert_true(rcu_inside());
+	assert_int_equal(pthread_create(&writer, NULL, sync_once, NULL), 0);
+	usleep(20000);
+	assert_false(atomic_load(&synced));
+	rcu_leave(inner);
+	usleep(20000);
+	assert_false(atomic_load(&synced));
+	rcu_leave(outer);
+	pthread_join(writer, NULL);
+	assert_true(atomic_load(&synced));
+}
+
+static void who_comes_back_is_not_waited_for(void **state)
+{
+	unsigned token = rcu_enter();
+	pthread_t writer;
+
+	assert_int_equal(pthread_create(&writer, NULL, sync_once, NULL), 0);
+	usleep(20000);
+	assert_false(atomic_load(&synced));
+	rcu_leave(token);
+	token = rcu_enter();
+	pthread_join(writer, NULL);
+	rcu_leave(token);
+}
+
+static void waiting_for_oneself_is_refused(void **state)
+{
+	unsigned token = rcu_enter();
+
+	assert_int_equal(rcu_sync(), -EDEADLK);
+	rcu_leave(token);
+	assert_int_equal(rcu_sync(), 0);
+}
+
+/* More threads at once than there are slots: the rest passes the gate. */
+#define CROWD (RCU_SLOTS + 20)
+
+static pthread_barrier_t inside, leave;
+
+static void *stay(void *arg)
+{
+	unsigned token = rcu_enter(), nested = rcu_enter();
+
+	assert_true(rcu_inside());
+	assert_int_equal(rcu_sync(), -EDEADLK);
+	pthread_barrier_wait(&inside);
+	pthread_barrier_wait(&leave);
+	rcu_leave(nested);
+	rcu_leave(token);
+	assert_false(rcu_inside());
+	return NULL;
+}
+
+static void a_crowd_is_waited_for_too(void **state)
+{
+	pthread_t threads[CROWD], writer;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 << 10);
+	pthread_barrier_init(&inside, NULL, CROWD + 1);
+	pthread_barrier_init(&leave, NULL, CROWD + 1);
+	for (unsigned round = 0; round < 2;
+	     round++) { /* slots of threads that ended are used again */
+		atomic_store(&synced, false);
+		for (unsigned i = 0; i < CROWD; i++)
+			assert_int_equal(pthread_create(&threads[i], &attr, stay, NULL), 0);
+		pthread_barrier_wait(&inside);
+		assert_int_equal(pthread_create(&writer, NULL, sync_once, NULL), 0);
+		usleep(20000);
+		assert_false(atomic_load(&synced));
+		pthread_barrier_wait(&leave);
+		pthread_join(writer, NULL);
+		for (unsigned i = 0; i < CROWD; i++)
+			pthread_join(threads[i], NULL);
+	}
+	pthread_attr_destroy(&attr);
+	pthread_barrier_destroy(&inside);
+	pthread_barrier_destroy(&leave);
+}
+
+static void a_child_does_not_wait_for_its_parents_threads(void **state)
+{
+	pthread_t other;
+	int status;
+	pid_t pid;
+
+	pthread_barrier_init(&inside, NULL, 2);
+	pthread_barrier_init(&leave, NULL, 2);
+	assert_int_equal(pthread_create(&other, NULL, stay, NULL), 0);
+	pthread_barrier_wait(&inside);
+	pid = fork();
+	if (!pid) {
+		alarm(10);
+		rcu_leave(rcu_enter());
+		_exit(rcu_sync() || rcu_inside());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	pthread_barrier_wait(&leave);
+	pthread_join(other, NULL);
+	pthread_barrier_destroy(&inside);
+	pthread_barrier_destroy(&leave);
+}
+
+/* Stress: an object is replaced over and over, and the old one poisoned after rcu_sync(). */
+static _Atomic(uint64_t *) object;
+static atomic_uint poisoned;
+
+static void *reader(void *arg)
+{
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		unsigned token = rcu_enter();
+		uint64_t *p = atomic_load_explicit(&object, memory_order_acquire);
+
+		for (unsigned i = 0; i < 4; i++)
+			if (p[i] != 7)
+				atomic_fetch_add(&poisoned, 1);
+		rcu_leave(token);
+	}
+	return NULL;
+}
+
+static void *writer_thread(void *arg)
+{
+	for (unsigned i = 0; i < 300; i++) {
+		uint64_t *fresh = malloc(4 * sizeof(*fresh));
+		uint64_t *old;
+
+		for (unsigned j = 0; j < 4; j++)
+			fresh[j] = 7;
+		old = atomic_exchange(&object, fresh);
+		rcu_sync();
+		for (unsigned j = 0; j < 4; j++)
+			old[j] = 666;
+		free(old);
+	}
+	return NULL;
+}
+
+static void run_stress(void)
+{
+	uint64_t *first = malloc(4 * sizeof(*first));
+	pthread_t readers[3], writers[2];
+
+	for (unsigned i = 0; i < 4; i++)
+		first[i] = 7;
+	atomic_store(&object, first);
+	atomic_store(&stop, false);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&readers[i], NULL, reader, NULL), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, writer_thread, NULL), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(writers[i], NULL);
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(readers[i], NULL);
+	assert_int_equal(atomic_load(&poisoned), 0);
+	free(atomic_load(&object));
+}
+
+static void nobody_inside_sees_what_was_taken_away(void **state)
+{
+	run_stress();
+}
+
+static void nor_without_membarrier(void **state)
+{
+	rcu_set_fenced(true);
+	run_stress();
+	rcu_set_fenced(false);
+}
+
+/* In a child that has closed a sandbox without membarrier around itself. */
+static int sandboxed(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 2; /* not to be had here, as in some containers */
+	if (rcu_sync() || !atomic_load(&rcu_fenced))
+		return 1;
+	rcu_leave(rcu_enter());
+	return rcu_sync();
+}
+
+static void a_sandbox_that_is_closed_later_does_no_harm(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(10);
+		_exit(sandboxed());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nobody_inside_lets_the_writer_through, setup),
+		cmocka_unit_test_setup(the_writer_waits_for_who_is_inside, setup),
+		cmocka_unit_test_setup(who_comes_back_is_not_waited_for, setup),
+		cmocka_unit_test_setup(waiting_for_oneself_is_refused, setup),
+		cmocka_unit_test_setup(a_crowd_is_waited_for_too, setup),
+		cmocka_unit_test_setup(a_child_does_not_wait_for_its_parents_threads, setup),
+		cmocka_unit_test_setup(nobody_inside_sees_what_was_taken_away, setup),
+		cmocka_unit_test_setup(nor_without_membarrier, setup),
+		cmocka_unit_test_setup(a_sandbox_that_is_closed_later_does_no_harm, setup),
+	};
+
+	return cmocka_run_group_tests_name("rcu", tests, NULL, NULL);
+}
