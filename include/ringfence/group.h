@@ -83,6 +83,22 @@ RF_API bool rf_group_viable(const struct rf_group *group);
  */
 RF_API int rf_group_attach(struct rf_group *group, struct rf_ioas *ioas);
 
+/**
+ * rf_group_replace() - point an attached group at another address space
+ * @group: a group that rf_group_attach() has attached
+ * @ioas: the space; the reference to the former one is dropped
+ *
+ * For windows that have to change, and for guests that do: make another space, copy
+ * what is to stay (rf_ioas_copy()), and replace. Each device goes over in one step: of
+ * all its DMA, each sees either the old space or the new, never none and never parts of
+ * both. When this returns none sees the old one any more.
+ *
+ * Return: 0; -EPERM with @group NULL; -EINVAL when it is not attached; -EADDRINUSE where
+ * a mapping or a window lies outside what the devices' IOMMU can address; -ENOMEM. On
+ * failure every device stays where it was.
+ */
+RF_API int rf_group_replace(struct rf_group *group, struct rf_ioas *ioas);
+
 /** rf_group_detach() - undo rf_group_attach(); DMA is refused from then on */
 RF_API void rf_group_detach(struct rf_group *group);
 

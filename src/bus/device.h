@@ -136,6 +136,7 @@ struct rf_device {
 	/* DMA: see dma.c */
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
+	struct domain *next_domain; /* between device_prepare_attach() and what ends it */
 	atomic_bool gone; /* the hardware was removed: DMA refused, registers read as ones */
 	_Atomic(struct rf_owner *) owner; /* whose memory it used last; the machine may preset it */
 	_Atomic unsigned complaints; /* lines already logged */
@@ -260,5 +261,13 @@ bool irq_line(struct rf_device *dev); /* is INTx asserted by the model */
  */
 int device_attach(struct rf_device *dev, struct domain *domain);
 void device_detach(struct rf_device *dev);
+/*
+ * The same in two steps, for several devices that are attached all or not at all: 0 or
+ * -ENOMEM; then either finish, which cannot fail, or abandon. Both do nothing for one
+ * that was not prepared.
+ */
+int device_prepare_attach(struct rf_device *dev, struct domain *domain);
+void device_finish_attach(struct rf_device *dev);
+void device_abandon_attach(struct rf_device *dev);
 
 #endif

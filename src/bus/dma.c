@@ -27,6 +27,7 @@
  * @len: bytes
  * @prot: RF_READ: the device reads memory; RF_WRITE: it writes
  * @done: bytes copied
+ * @domain: by which domain they were
  * @why: what stopped it, NULL: nothing
  */
 struct dma {
@@ -36,6 +37,7 @@ struct dma {
 	size_t len;
 	uint32_t prot;
 	size_t done;
+	const struct domain *domain;
 	const char *why;
 };
 
@@ -102,6 +104,10 @@ static int dma_try(struct dma *dma)
 	struct domain *domain = atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
 	int ret = -ENODEV;
 
+	/* one DMA sees one domain: what another has done of it is done again */
+	if (dma->domain != domain)
+		dma->done = 0;
+	dma->domain = domain;
 	if (likely(domain && !device_gone(dma->dev)))
 		ret = dma_step(dma, domain);
 	else if (device_gone(dma->dev))
@@ -213,17 +219,39 @@ static void device_switch(struct rf_device *dev, struct domain *domain)
 	domain_del_gate(old, &dev->gate);
 }
 
-int device_attach(struct rf_device *dev, struct domain *domain)
+int device_prepare_attach(struct rf_device *dev, struct domain *domain)
 {
 	int ret;
 
 	if (atomic_load(&dev->domain) == domain)
 		return 0;
 	ret = domain_add_gate(domain, &dev->gate);
-	if (ret)
-		return ret;
-	device_switch(dev, domain);
-	return 0;
+	if (!ret)
+		dev->next_domain = domain;
+	return ret;
+}
+
+void device_finish_attach(struct rf_device *dev)
+{
+	if (dev->next_domain)
+		device_switch(dev, dev->next_domain);
+	dev->next_domain = NULL;
+}
+
+void device_abandon_attach(struct rf_device *dev)
+{
+	if (dev->next_domain)
+		domain_del_gate(dev->next_domain, &dev->gate);
+	dev->next_domain = NULL;
+}
+
+int device_attach(struct rf_device *dev, struct domain *domain)
+{
+	int ret = device_prepare_attach(dev, domain);
+
+	if (!ret)
+		device_finish_attach(dev);
+	return ret;
 }
 
 void device_detach(struct rf_device *dev)

@@ -223,7 +223,7 @@ static bool device_stays_out(const struct rf_device *dev)
 	return device_gone(dev) || dev->quarantined;
 }
 
-/* All devices, or none. */
+/* All devices, or none; each goes from what it had to @domain in one step. */
 static int group_attach_devices(struct rf_group *group, struct domain *domain)
 {
 	unsigned n;
@@ -232,14 +232,16 @@ static int group_attach_devices(struct rf_group *group, struct domain *domain)
 	for (n = 0; n < group->nr_devices; n++) {
 		if (device_stays_out(group->devices[n]))
 			continue;
-		ret = device_attach(group->devices[n], domain);
+		ret = device_prepare_attach(group->devices[n], domain);
 		if (ret)
 			goto undo;
 	}
+	for (n = 0; n < group->nr_devices; n++)
+		device_finish_attach(group->devices[n]);
 	return 0;
 undo:
 	while (n--)
-		device_detach(group->devices[n]);
+		device_abandon_attach(group->devices[n]);
 	return ret;
 }
 
@@ -273,6 +275,42 @@ int group_attach(struct rf_group *group, struct rf_ioas *ioas)
 		return -EPERM;
 	group_lock_members(group);
 	ret = group_attach_locked(group, ioas);
+	group_unlock_members(group);
+	return ret;
+}
+
+static int group_replace_locked(struct rf_group *group, struct rf_ioas *ioas)
+{
+	struct domain *domain;
+	int ret;
+
+	if (!group->ioas)
+		return -EINVAL;
+	if (group->ioas == ioas)
+		return 0;
+	ret = ioas_get_domain(ioas, domain_kind(group->domain), &domain);
+	if (ret)
+		return ret;
+	ret = group_attach_devices(group, domain);
+	if (ret) {
+		ioas_put_domain(ioas, domain);
+		return ret;
+	}
+	ioas_put_domain(group->ioas, group->domain);
+	ioas_put(group->ioas);
+	group->ioas = ioas_get(ioas);
+	group->domain = domain;
+	return 0;
+}
+
+int group_replace(struct rf_group *group, struct rf_ioas *ioas)
+{
+	int ret;
+
+	if (!group)
+		return -EPERM;
+	group_lock_members(group);
+	ret = group_replace_locked(group, ioas);
 	group_unlock_members(group);
 	return ret;
 }
@@ -329,29 +367,14 @@ void group_release_dma(struct rf_group *group)
 
 static int group_set_domain_locked(struct rf_group *group, struct domain *domain)
 {
-	unsigned n;
-	int ret;
+	int ret = domain ? group_attach_devices(group, domain) : 0;
 
-	for (n = 0; domain && n < group->nr_devices; n++) {
-		if (device_stays_out(group->devices[n]))
-			continue;
-		ret = device_attach(group->devices[n], domain);
-		if (ret)
-			goto undo;
-	}
-	for (n = 0; !domain && n < group->nr_devices; n++)
+	if (ret)
+		return ret;
+	for (unsigned n = 0; !domain && n < group->nr_devices; n++)
 		device_detach(group->devices[n]);
 	group->domain = domain;
 	return 0;
-undo:
-	/* its place there was only just given up; should it be gone, the device is blocked */
-	while (n--) {
-		if (device_stays_out(group->devices[n]))
-			continue;
-		if (!group->domain || device_attach(group->devices[n], group->domain))
-			device_detach(group->devices[n]);
-	}
-	return ret;
 }
 
 int group_set_domain(struct rf_group *group, struct domain *domain)
@@ -404,6 +427,11 @@ bool rf_group_viable(const struct rf_group *group)
 int rf_group_attach(struct rf_group *group, struct rf_ioas *ioas)
 {
 	return group_attach(group, ioas);
+}
+
+int rf_group_replace(struct rf_group *group, struct rf_ioas *ioas)
+{
+	return group_replace(group, ioas);
 }
 
 void rf_group_detach(struct rf_group *group)
