@@ -303,7 +303,7 @@ static int group_replace_locked(struct rf_group *group, struct rf_ioas *ioas)
 	return 0;
 }
 
-int group_replace(struct rf_group *group, struct rf_ioas *ioas)
+int rf_group_replace(struct rf_group *group, struct rf_ioas *ioas)
 {
 	int ret;
 
@@ -427,11 +427,6 @@ bool rf_group_viable(const struct rf_group *group)
 int rf_group_attach(struct rf_group *group, struct rf_ioas *ioas)
 {
 	return group_attach(group, ioas);
-}
-
-int rf_group_replace(struct rf_group *group, struct rf_ioas *ioas)
-{
-	return group_replace(group, ioas);
 }
 
 void rf_group_detach(struct rf_group *group)

@@ -79,8 +79,6 @@ void group_remove_device(struct rf_device *dev);
 
 /* group_attach(): as rf_group_attach(). */
 int group_attach(struct rf_group *group, struct rf_ioas *ioas);
-/* As rf_group_replace(). */
-int group_replace(struct rf_group *group, struct rf_ioas *ioas);
 void group_detach(struct rf_group *group);
 
 /*
