@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scripts of the player: read, expanded, bundled, played on both sides, compared.
+
+A script file holds scripts, each after a line `== NAME` or `== NAME {V=a,b}`, which are as many
+scripts as V has values: `$V` is replaced. `use MACRO ARGUMENT...` stands for the lines of that
+macro in scripts/macros.
+"""
+import fnmatch
+import pathlib
+import re
+import subprocess
+
+HERE = pathlib.Path(__file__).parent
+DEVICES = {"edu": "0000:00:04.0", "nvme": "0000:00:05.0", "e1000e": "0000:00:06.0"}
+HEADING = re.compile(r"^== (\S+)(?: \{(\w+)=([^}]*)\})?\s*$")
+LINE = re.compile(r"^(\d+): (.*?)(?: = ?(.*)| =)?$")
+
+
+def read_macros(path=HERE / "scripts" / "macros"):
+    macros, name = {}, None
+    for line in path.read_text().splitlines():
+        if line.startswith("macro "):
+            name = line.split()[1]
+            macros[name] = []
+        elif line.strip() and not line.startswith("#"):
+            macros[name].append(line)
+    return macros
+
+
+def expand(lines, macros):
+    out = []
+    for line in lines:
+        words = line.split()
+        if words and words[0] == "use":
+            body = "\n".join(macros[words[1]])
+            for n, value in enumerate(words[2:], 1):
+                body = body.replace(f"${n}", value)
+            out += expand(body.splitlines(), macros)
+        else:
+            out.append(line)
+    return out
+
+
+def read_scripts(path, macros):
+    """All scripts of a file: [(name, text)]."""
+    found, variants = [], []
+    for line in path.read_text().splitlines():
+        heading = HEADING.match(line)
+        if heading:
+            name, var, values = heading.groups()
+            variants = [(f"{name}:{v}" if var else name, var, v, [])
+                        for v in (values.split(",") if var else [""])]
+            found += variants
+            continue
+        for _, var, value, lines in variants:
+            lines.append(line.replace(f"${var}", value) if var else line)
+    return [(name, "\n".join(expand([x for x in lines if x.strip()], macros)) + "\n")
+            for name, _, _, lines in found]
+
+
+def all_scripts():
+    macros = read_macros()
+    scripts = []
+    for path in sorted((HERE / "scripts").glob("*.play")):
+        scripts += read_scripts(path, macros)
+    names = [name for name, _ in scripts]
+    assert len(names) == len(set(names)), "two scripts of one name"
+    return scripts
+
+
+def bundle(scripts):
+    return "".join(f"== {name}\n{text}" for name, text in scripts)
+
+
+def parse(output):
+    """What each script printed: {name: [line]}."""
+    results, lines = {}, None
+    for line in output.splitlines():
+        if line.startswith("== "):
+            lines = results.setdefault(line[3:], [])
+        elif lines is not None:
+            lines.append(line)
+    return results
+
+
+def device_options():
+    return [word for name, address in DEVICES.items() for word in ("-d", f"{name}={address}")]
+
+
+class Ringfence:
+    """Plays a bundle under `ringfence run`."""
+
+    def __init__(self, build, machine=HERE / "machine.json"):
+        self.command = [f"{build}/ringfence", "run", "--quiet", "--machine", str(machine), "--",
+                        f"{build}/tests/reference/player/player", *device_options()]
+
+    def play(self, scripts, folder, timeout=540):
+        path = pathlib.Path(folder) / "ringfence.bundle"
+        path.write_text(bundle(scripts))
+        run = subprocess.run([*self.command, str(path)], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout)
+        (pathlib.Path(folder) / "ringfence.err").write_text(run.stderr)
+        (pathlib.Path(folder) / "ringfence.out").write_text(run.stdout)
+        return parse(run.stdout)
+
+
+class Linux:
+    """Plays a bundle on real Linux in QEMU."""
+
+    def __init__(self, build, kernel):
+        self.kernel = kernel
+        self.player = f"{build}/tests/reference/player/player-static"
+
+    def play(self, scripts, folder, timeout=540):
+        folder = pathlib.Path(folder)
+        path = folder / "linux.bundle"
+        path.write_text(bundle(scripts))
+        output = boot(self.kernel, folder, {self.player: "/player", str(path): "/bundle"},
+                      ["/player", "-b", *device_options(), "/bundle"], timeout)
+        (folder / "linux.out").write_text(output)
+        return parse(output)
+
+
+def boot(kernel, folder, files, program, timeout):
+    command = ["scripts/reference-boot", "--kernel", kernel, "--out", str(folder / "boot")]
+    for source, target in files.items():
+        command += ["--file", f"{source}:{target}"]
+    subprocess.run([*command, "--", *program], check=True, timeout=timeout)
+    return (folder / "boot" / "stdout").read_text(errors="replace")
+
+
+def compare(linux, ringfence):
+    """The lines that differ: [(action, on Linux, on Ringfence)]."""
+    wrong = []
+    for n in range(max(len(linux), len(ringfence))):
+        a = linux[n] if n < len(linux) else "(nothing)"
+        b = ringfence[n] if n < len(ringfence) else "(nothing)"
+        if a != b:
+            wrong.append((action(a if n < len(linux) else b), a, b))
+    return wrong
+
+
+def action(line):
+    """What was done, without the number of the line and what came of it."""
+    line = re.sub(r"^\d+: ", "", line)
+    return line.rsplit(" = ", 1)[0]
+
+
+class Differences:
+    """The table of docs/differences.md: | script | action | Linux | Ringfence | why | remedy |"""
+
+    def __init__(self, path):
+        self.rows = []
+        for line in path.read_text().splitlines():
+            cells = [c.strip() for c in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+            if len(cells) == 6 and cells[0].startswith("`"):
+                script, pattern = (c.strip("`").replace("\\|", "|") for c in cells[:2])
+                self.rows.append({"script": script, "pattern": pattern, "met": False})
+
+    def listed(self, script, what):
+        for row in self.rows:
+            if fnmatch.fnmatchcase(script, row["script"]) and re.search(row["pattern"], what):
+                row["met"] = True
+                return True
+        return False
+
+    def gone(self):
+        return [row for row in self.rows if not row["met"]]

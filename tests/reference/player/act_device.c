@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is done with a device of QEMU's `edu`, at BAR, where it is mapped.
+ *
+ *	dma BAR to|from IOVA BYTES [PLACE]	between memory and the device's buffer
+ *	edu-wait BAR OFFSET MASK		until these bits of the register are 0
+ *
+ * The device takes its time, a model none: both are waited for, and neither is
+ * told apart.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "player.h"
+
+#define DMA_SRC	   0x80
+#define DMA_DST	   0x88
+#define DMA_COUNT  0x90
+#define DMA_CMD	   0x98
+#define DMA_START  1u
+#define DMA_TO_RAM 2u
+#define EDU_BUFFER 0x40000u
+#define EDU_ROOM   4096u
+
+static bool idle(volatile const uint8_t *reg, uint32_t mask)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (unsigned i = 0; i < 3000; i++) {
+		if (!(*(volatile const uint32_t *)reg & mask))
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
+static void start(volatile uint8_t *bar, bool to, uint64_t iova, uint64_t bytes, uint64_t place)
+{
+	*(volatile uint64_t *)(bar + DMA_SRC) = to ? EDU_BUFFER + place : iova;
+	*(volatile uint64_t *)(bar + DMA_DST) = to ? iova : EDU_BUFFER + place;
+	*(volatile uint64_t *)(bar + DMA_COUNT) = bytes;
+	*(volatile uint32_t *)(bar + DMA_CMD) = DMA_START | (to ? DMA_TO_RAM : 0);
+}
+
+static void act_dma(struct call *call)
+{
+	volatile uint8_t *bar = (void *)call_number(call, 1);
+	bool to = !strcmp(call->tokens[2], "to");
+	uint64_t iova = call_number(call, 3), bytes = call_number(call, 4);
+	uint64_t place = call->ntokens > 5 ? call_number(call, 5) : 0;
+	volatile bool done = false;
+	int sig;
+
+	/* QEMU itself ends when its edu is asked for more than it has */
+	if (place > EDU_ROOM || bytes > EDU_ROOM - place)
+		script_error(call, "edu has 4096 bytes");
+	FAULT_TRY(sig, start(bar, to, iova, bytes, place); done = idle(bar + DMA_CMD, DMA_START));
+	if (sig)
+		call_say(call, " %s", fault_name(sig));
+	else if (!done)
+		call_say(call, " never done");
+}
+
+static void act_edu_wait(struct call *call)
+{
+	volatile uint8_t *bar = (void *)call_number(call, 1);
+	uint64_t offset = call_number(call, 2);
+	uint32_t mask = (uint32_t)call_number(call, 3);
+	volatile bool done = false;
+	int sig;
+
+	FAULT_TRY(sig, done = idle(bar + offset, mask));
+	if (sig)
+		call_say(call, " %s", fault_name(sig));
+	else if (!done)
+		call_say(call, " never done");
+}
+
+const struct action_desc device_actions[] = {
+	{ "dma", act_dma, 5 },
+	{ "edu-wait", act_edu_wait, 4 },
+	{ 0 },
+};
