@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "group/pci_isolation.h"
@@ -157,6 +158,44 @@ static void find_aliases(struct finding *f, const struct pci_function *fn)
 	find_phantoms(f, fn);
 }
 
+/* Whom @fn itself lets through, or lends its id: they are with it. */
+static void find_below(struct finding *f, const struct pci_function *fn)
+{
+	const struct pci_bus *bus = NULL;
+	const struct pci_function *child = NULL;
+	struct acs_verdict acs = acs_check(f->topology, fn);
+
+	if (pci_function_is_bridge(fn))
+		bus = topology_bus(f->topology, fn->address.domain, fn->secondary);
+	for (unsigned i = 0; bus && bus->bridge == fn && !child && i < PCI_DEVFNS; i++)
+		if (bus->at[i] && !bus->at[i]->no_iommu && !bus->at[i]->dma_device)
+			child = bus->at[i];
+	if (!child)
+		return;
+	if (pci_bridge_hides(fn) && !fn->translation_root) {
+		find_add(f, &(struct group_reason){ .kind = REASON_BRIDGE,
+						    .subject = child,
+						    .cause = fn,
+						    .text = pci_alias_quirk(fn) });
+	} else if (!acs.isolated) {
+		find_add(f, &(struct group_reason){ .kind = REASON_NO_ACS,
+						    .subject = child,
+						    .cause = fn,
+						    .acs = acs });
+	}
+}
+
+static void find_borrower(struct finding *f, const struct pci_function *fn)
+{
+	const struct pci_function *other = topology_first((struct pci_topology *)f->topology);
+
+	while (fn->lends_id && other && (other->dma_device != fn || other->no_iommu))
+		other = topology_next(other);
+	if (fn->lends_id && other)
+		find_add(f, &(struct group_reason){
+				    .kind = REASON_DMA_DEVICE, .subject = other, .cause = fn });
+}
+
 static bool joins_others(const struct group_reason *reason)
 {
 	return reason->kind != REASON_PHANTOM && reason->kind != REASON_CAPS_UNKNOWN;
@@ -164,14 +203,21 @@ static bool joins_others(const struct group_reason *reason)
 
 static void find_by_isolation(struct finding *f, const struct pci_function *fn)
 {
-	const struct pci_function *at;
+	const struct pci_function *at, *start;
 	bool joined = false;
 
 	find_unknown(f, fn);
-	at = find_bridges(f, fn);
-	at = find_ports(f, at);
+	start = find_bridges(f, fn);
+	at = find_ports(f, start);
+	if (at != start) { /* what would join it yet if the ports were other ones */
+		find_aliases(f, start);
+		find_siblings(f, start);
+		memset(f->seen, 0, sizeof(f->seen));
+	}
 	find_aliases(f, at);
 	find_siblings(f, at);
+	find_below(f, fn);
+	find_borrower(f, fn);
 	for (size_t i = 0; i < f->nr; i++)
 		joined |= joins_others(&f->reasons[i]);
 	if (!joined)

@@ -28,6 +28,7 @@ static char *text(const char *fmt, ...)
 }
 
 #define WHAT_SIZE 160
+#define SLOT_FMT  "%04x:%02x:%02x"
 
 /* Why a function does not isolate: "has no ACS capability". */
 static const char *what_lacks(const struct acs_verdict *acs, char buf[WHAT_SIZE])
@@ -174,6 +175,22 @@ static char *remedy_acs(const struct pci_function *fn, const struct acs_verdict 
 	}
 }
 
+/* One of the two whose registers say so is enough; a port's neighbours can be left to themselves. */
+static char *remedy_sibling(const struct group_reason *r)
+{
+	const struct pci_address *at = &r->subject->address;
+
+	if (r->acs.basis == ACS_REGISTERS)
+		return remedy_acs(r->subject, &r->acs);
+	if (r->cause_acs.basis == ACS_REGISTERS)
+		return remedy_acs(r->cause, &r->cause_acs);
+	if (pci_function_is_bridge(r->subject))
+		return remedy_acs(r->subject, &r->acs);
+	return text("none: the functions of " SLOT_FMT " are one device, which does not keep them "
+		    "apart",
+		    at->domain, at->bus, at->slot);
+}
+
 char *reason_remedy(const struct group_reason *r)
 {
 	switch (r->kind) {
@@ -185,9 +202,7 @@ char *reason_remedy(const struct group_reason *r)
 	case REASON_NO_ACS:
 		return remedy_acs(r->cause, &r->acs);
 	case REASON_SIBLING:
-		if (r->acs.basis == ACS_REGISTERS || r->cause_acs.basis != ACS_REGISTERS)
-			return remedy_acs(r->subject, &r->acs);
-		return remedy_acs(r->cause, &r->cause_acs);
+		return remedy_sibling(r);
 	case REASON_ALIAS:
 		return text("none: %s and %s cannot be told apart", r->subject->name,
 			    r->cause->name);

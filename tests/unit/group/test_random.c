@@ -7,6 +7,7 @@
 
 #include "../random.h"
 #include "group/pci_isolation.h"
+#include "group/why.h"
 #include "topologies.h"
 
 #define ROUNDS	  400
@@ -149,6 +150,25 @@ static void expect_the_same(void)
 	}
 }
 
+/* Who is told to be alone is, and nobody else. */
+static void expect_reasons(const struct pci_topology *t)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		struct group_reason *reasons;
+		bool alone = false, with = false;
+		size_t nr_reasons;
+
+		assert_int_equal(
+			why_function(t, all[i], PCI_GROUPS_BY_ISOLATION, &reasons, &nr_reasons), 0);
+		for (size_t j = 0; j < nr_reasons; j++)
+			alone |= reasons[j].kind == REASON_ALONE;
+		for (unsigned j = 0; j < nr; j++)
+			with |= i != j && all[i]->group == all[j]->group;
+		assert_int_equal(alone, !with);
+		free(reasons);
+	}
+}
+
 static void groups_are_those_of_the_rules(void **state)
 {
 	for (seed = 1; seed < ROUNDS;) {
@@ -158,6 +178,7 @@ static void groups_are_those_of_the_rules(void **state)
 		pci_groups_compute(t, PCI_GROUPS_BY_ISOLATION);
 		join_by_the_rules(t);
 		expect_the_same();
+		expect_reasons(t);
 		topology_free(t);
 		seed = round + 1;
 	}

@@ -64,8 +64,61 @@ static void a_port_that_leaks_is_named(void **state)
 		"is below it can reach its peers without the IOMMU seeing it\n"
 		"  enable ACS RR UF in 0000:00:01.0 (a kernel with its IOMMU on does so at boot, "
 		"unless told otherwise)\n");
+	/* the port's own answer names what it lets through */
+	expect_why(
+		"00:01.0",
+		"the root port 0000:00:01.0 above 0000:01:00.0 has ACS RR UF switched off: what "
+		"is below it can reach its peers without the IOMMU seeing it\n"
+		"  enable ACS RR UF in 0000:00:01.0 (a kernel with its IOMMU on does so at boot, "
+		"unless told otherwise)\n");
+	at(topology, "00:01.0")->acs_ctrl = ACS_ISOLATION;
 	expect_why("00:01.0", "0000:00:01.0 is alone: it is on a root bus, and no function of its "
 			      "slot is exposed to it\n");
+}
+
+/* A VMD endpoint is with all that sends its DMA through it. */
+static void who_lends_its_id_is_told_to_whom(void **state)
+{
+	static const struct pci_function table[] = {
+		EXPRESS(0, 0xe, 0, PCIE_RC_ENDPOINT, IDS(0x8086, 0x9a0b)),
+		ENDPOINT(1, 0, 0),
+	};
+	struct pci_function *vmd, *behind;
+
+	topology = BUILD(table);
+	vmd = at(topology, "00:0e.0");
+	behind = at(topology, "01:00.0");
+	behind->dma_device = vmd;
+	vmd->lends_id = true; /* as topology_link() says */
+	expect_why("00:0e.0", "all DMA of 0000:01:00.0 carries the requester id of 0000:00:0e.0\n"
+			      "  switch off in firmware what puts it behind 0000:00:0e.0 (VMD)\n");
+	behind->no_iommu = true;
+	expect_why("00:0e.0", "0000:00:0e.0 is alone: every port above it keeps peers apart, and "
+			      "VT-d requires integrated endpoints to send untranslated requests to "
+			      "the IOMMU\n");
+}
+
+/* Another port would not be enough: its functions would still be together. */
+static void siblings_below_a_port_that_leaks_are_named(void **state)
+{
+	static const struct pci_function table[] = {
+		BRIDGE(0, 1, 0, PCIE_ROOT_PORT, 1),
+		ENDPOINT(1, 0, 0, MULTI),
+		ENDPOINT(1, 0, 1),
+	};
+
+	topology = BUILD(table);
+	expect_why(
+		"01:00.1",
+		"the root port 0000:00:01.0 above 0000:01:00.1 has no ACS capability: what is "
+		"below it can reach its peers without the IOMMU seeing it\n"
+		"  none in software: 0000:00:01.0 would need an ACS capability; move the device "
+		"to a slot below another port\n"
+		"0000:01:00.1 and 0000:01:00.0 are functions of one device that may talk to each "
+		"other unseen: 0000:01:00.1 has no ACS capability, 0000:01:00.0 has no ACS "
+		"capability\n"
+		"  none: the functions of 0000:01:00 are one device, which does not keep them "
+		"apart\n");
 }
 
 static void siblings_are_named(void **state)
@@ -102,6 +155,11 @@ static void bridges_are_named(void **state)
 
 	topology = BUILD(table);
 	expect_why("02:01.0",
+		   "DMA of 0000:02:01.0 reaches the IOMMU with an id of the PCIe-to-PCI bridge "
+		   "0000:01:00.0, as all DMA of the buses below that does\n"
+		   "  move the device to a PCIe slot: behind 0000:01:00.0 nothing can be told "
+		   "apart\n");
+	expect_why("01:00.0",
 		   "DMA of 0000:02:01.0 reaches the IOMMU with an id of the PCIe-to-PCI bridge "
 		   "0000:01:00.0, as all DMA of the buses below that does\n"
 		   "  move the device to a PCIe slot: behind 0000:01:00.0 nothing can be told "
@@ -144,6 +202,7 @@ static void quirks_and_ignorance_are_told(void **state)
 		ENDPOINT(1, 0, 0),
 		EXPRESS(0, 4, 0, PCIE_RC_ENDPOINT, .no_iommu = true),
 		CONVENTIONAL(0, 5, 0),
+		CONVENTIONAL(0, 6, 0),
 	};
 
 	topology = BUILD(table);
@@ -157,6 +216,13 @@ static void quirks_and_ignorance_are_told(void **state)
 		   "without the IOMMU seeing it\n"
 		   "  none in software for 0000:00:03.0\n");
 	expect_why("00:04.0", "0000:00:04.0 has no group: no IOMMU above it\n");
+	at(topology, "00:06.0")->caps_known = false;
+	at(topology, "00:06.0")->silent = true;
+	expect_why("00:06.0", "0000:00:06.0 does not answer (powered down, or gone): what it is "
+			      "capable of is not known, and taken to be nothing\n"
+			      "  look again when 0000:00:06.0 is powered up\n"
+			      "0000:00:06.0 is alone: it is on a root bus, and no function of its "
+			      "slot is exposed to it\n");
 	expect_why("00:05.0", "the capabilities of 0000:00:05.0 cannot be read without privilege; "
 			      "it is taken to have none\n"
 			      "  run it as root, or save lspci -xxxx as root\n"
@@ -218,7 +284,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_port_that_leaks_is_named),
+		CASE(siblings_below_a_port_that_leaks_are_named),
 		CASE(siblings_are_named),
+		CASE(who_lends_its_id_is_told_to_whom),
 		CASE(bridges_are_named),
 		CASE(aliases_and_phantoms_are_named),
 		CASE(quirks_and_ignorance_are_told),

@@ -257,6 +257,19 @@ static void bad_topologies_name_line_and_address(void **state)
 		{ "[ {\"address\": \"00:01.0\"}, {\"address\": \"00:00.0\", \"sr-iov\": 1} ]",
 		  "machine.json:1: 0000:00:00.0: \"sr-iov\": the address of VF 0, 0000:00:01.0, is "
 		  "taken" },
+		{ "[ {\"dma-device\": 7} ]",
+		  "machine.json:1: 0000:00:00.0: \"dma-device\": expected an address, e.g. "
+		  "\"0000:00:0e.0\"" },
+		{ "[ {},\n {\"dma-device\": \"0000:00:0e.0\"} ]",
+		  "machine.json:2: \"dma-device\" of 0000:00:01.0: no other function is at "
+		  "0000:00:0e.0" },
+		{ "[ {\"dma-device\": \"0000:00:00.0\"} ]",
+		  "machine.json:1: \"dma-device\" of 0000:00:00.0: no other function is at "
+		  "0000:00:00.0" },
+		{ "[ {\"config\": [\"00: 86 80 01 19 00 00 00 00 00 00 04 06 00 00 01 00\"], "
+		  "\"config-size\": 64,\n \"below\": [ {} ]} ]",
+		  "machine.json:2: 0000:00:00.0: \"below\": this bridge leads nowhere: its buses "
+		  "are 00" },
 		{ "[ {\"driver\": \"../x\"} ]",
 		  "machine.json:1: 0000:00:00.0: bad driver name \"../x\"" },
 		{ "[ {\"pe\": 65536} ]", "machine.json:1: 0000:00:00.0: \"pe\": at most 65535" },
