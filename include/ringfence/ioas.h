@@ -111,6 +111,30 @@ RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, u
 			 uint64_t *unmapped);
 
 /**
+ * rf_ioas_remap() - let a range lead elsewhere, in one step
+ * @ioas: the address space
+ * @iova: first IOVA
+ * @length: bytes, a multiple of 4096, not 0
+ * @owner: whose memory
+ * @addr: its first byte
+ * @prot: RF_READ, RF_WRITE; 0: from now on nothing is mapped there, and @owner and
+ *	@addr mean nothing
+ *
+ * What is mapped in the range gives way, whatever it is: also nothing, or several
+ * mappings. Those that reach out of it are cut and keep the rest. A device in the midst
+ * of DMA finds each page where it was or where it is to be, and never nowhere; when this
+ * returns it cannot touch what was there before.
+ *
+ * Return: 0; -EINVAL for misaligned or wrapping arguments, unknown rights or a range
+ * outside what the attached IOMMUs can address; -EBUSY when a mapping in the range is held by
+ * an access, was not made by rf_ioas_map(), or lies in memory that its owner has let
+ * go of (unmap it first); -EFAULT when the memory is not there or lacks the right;
+ * -ENOMEM. Nothing changes on failure.
+ */
+RF_API int rf_ioas_remap(struct rf_ioas *ioas, uint64_t iova, uint64_t length,
+			 struct rf_owner *owner, void *addr, uint32_t prot);
+
+/**
  * rf_ioas_translate() - where one IOVA leads
  * @ioas: the address space; at least one device must be attached
  * @iova: the IOVA

@@ -30,6 +30,10 @@ int ioas_map_fixed(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
 int ioas_map_anywhere(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t length,
 		      uint32_t prot, uint64_t align, uint64_t *iova);
 
+/* rf_ioas_remap(); pass @probed to skip owner_probe(). */
+int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t iova,
+	       uint64_t length, uint32_t prot, bool probed);
+
 /**
  * struct area_info - a mapping as the user made it
  */

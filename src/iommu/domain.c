@@ -26,6 +26,8 @@
  * Mappings smaller than 4 KiB are no special case: the rule puts another table,
  * with slots of 8 bytes, below a slot of 4 KiB that two of them share.
  *
+ * What is mapped can be replaced, and cut, without a hole: domain_replace.c.
+ *
  * Empty tables stay where they are, up to DOMAIN_IDLE of them, which makes
  * pairs of map and unmap fast; more are taken out when they get empty, and used
  * again after domain_sync(). A table's used counts slots that hold anything,
@@ -36,97 +38,14 @@
  * domain_sync() has waited for every gate. The list of gates has a lock of its
  * own, innermost.
  */
-#include "iommu/domain.h"
+#include "iommu/domain_private.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "iommu/dirty.h"
-
-#define PAGE_SHIFT	 12
-#define LOWEST_SHIFT	 3
-#define TABLE_BITS	 9
-#define TABLE_SLOTS	 (1u << TABLE_BITS)
-#define DOMAIN_IDLE	 64
-#define DOMAIN_OWNERS	 256
-
-#define SLOT_TABLE	 1ull
-#define SLOT_LEAF	 2ull
-#define SLOT_PROT_SHIFT	 2
-#define SLOT_OWNER_SHIFT 4
-#define SLOT_DISTANCE	 (~0ull << PAGE_SHIFT)
-
-struct table {
-	_Atomic uint64_t slots[TABLE_SLOTS];
-	struct table *retired; /* the next one in domain->retired */
-	uint32_t used; /* slots that hold something */
-	uint32_t tables; /* slots that hold a table */
-};
-
-struct domain {
-	atomic_bool tracking; /* first: see domain_tracks_dirty() */
-	_Alignas(64) struct table root;
-	struct dirty *dirty; /* or NULL: it cannot */
-	unsigned root_shift;
-	unsigned nr_owners;
-	struct rf_owner *owners[DOMAIN_OWNERS];
-	const struct iommu_kind *kind;
-	struct slab slab; /* tables; free ones are all zero */
-	struct table *retired; /* out of the tree; readers may be in them */
-	unsigned idle; /* empty tables in the tree */
-	uint64_t nr_tables;
-
-	pthread_mutex_t gates_lock;
-	struct gate **gates;
-	unsigned nr_gates;
-	unsigned max_gates;
-};
-
-/* A range on its way down, and the segment it belongs to. */
-struct entry {
-	const struct segment *seg;
-	uint64_t leaf; /* the word of a leaf; 0: cannot be one */
-};
-
-static inline bool slot_is_table(uint64_t slot)
-{
-	return slot & SLOT_TABLE;
-}
-
-static inline struct table *slot_table(uint64_t slot)
-{
-	return (struct table *)(uintptr_t)(slot - SLOT_TABLE);
-}
-
-static inline const struct segment *slot_segment(uint64_t slot)
-{
-	return (const struct segment *)(uintptr_t)slot;
-}
-
-static inline uint64_t slot_load(struct table *table, unsigned i)
-{
-	return atomic_load_explicit(&table->slots[i], memory_order_relaxed);
-}
-
-static inline void slot_store(struct table *table, unsigned i, uint64_t slot)
-{
-	atomic_store_explicit(&table->slots[i], slot, memory_order_release);
-}
-
-static inline unsigned slot_index(uint64_t iova, unsigned shift)
-{
-	return (iova >> shift) & (TABLE_SLOTS - 1);
-}
-
-/* The last address of the slot that holds @iova, but at most @last. */
-static inline uint64_t slot_clip(uint64_t iova, unsigned shift, uint64_t last)
-{
-	uint64_t slot_last = iova | ((1ull << shift) - 1);
-
-	return slot_last < last ? slot_last : last;
-}
 
 int domain_new(const struct iommu_kind *kind, struct domain **out)
 {
@@ -165,8 +84,7 @@ uint64_t domain_nr_tables(const struct domain *domain)
 	return domain->nr_tables;
 }
 
-/* The word of a leaf of @seg, or 0 if it needs what a leaf cannot say. */
-static uint64_t domain_leaf(struct domain *domain, const struct segment *seg)
+uint64_t domain_leaf(struct domain *domain, const struct segment *seg)
 {
 	uint64_t distance = seg->addr - seg->first;
 	unsigned owner;
@@ -207,9 +125,8 @@ static void table_retire(struct domain *domain, struct table *table)
 static int table_map(struct domain *domain, struct table *table, unsigned shift,
 		     const struct entry *entry, uint64_t first, uint64_t last);
 
-/* A table in place of the segment in slot @i, which goes down into it. */
-static int table_push_down(struct domain *domain, struct table *table, unsigned i, unsigned shift,
-			   uint64_t iova)
+int table_push_down(struct domain *domain, struct table *table, unsigned i, unsigned shift,
+		    uint64_t iova)
 {
 	const struct segment *seg = slot_segment(slot_load(table, i));
 	struct entry entry = { seg, domain_leaf(domain, seg) };
@@ -376,6 +293,8 @@ void domain_sync(struct domain *domain)
 		struct table *table = domain->retired;
 
 		domain->retired = table->retired;
+		if (table->used || table->tables)
+			memset(table, 0, sizeof(*table));
 		table->retired = NULL;
 		slab_free(&domain->slab, table);
 	}

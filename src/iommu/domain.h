@@ -62,6 +62,18 @@ int domain_map(struct domain *domain, const struct segment *seg);
  * domain_sync(), before the segments or the memory may go.
  */
 void domain_unmap(struct domain *domain, uint64_t first, uint64_t last);
+/*
+ * Put @seg, or nothing with NULL, in place of what is in [first, last], whatever that
+ * is: in one step for each page. Segments that reach out keep the rest. Page by page
+ * of 4 KiB; domain_reserve() for two cuts comes before. Never fails. Then domain_trim() for
+ * each piece that is left of a segment, and domain_sync().
+ */
+void domain_replace(struct domain *domain, uint64_t first, uint64_t last,
+		    const struct segment *seg);
+/* What is left of @old, after a cut, on one side is now @piece, which begins or ends with it. */
+void domain_trim(struct domain *domain, const struct segment *old, const struct segment *piece);
+/* Whether a segment can be cut: 256 owners' can. */
+bool domain_can_cut(struct domain *domain, const struct segment *seg);
 /* Wait until no attached device still uses what was taken away. */
 void domain_sync(struct domain *domain);
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mappings that are replaced and cut while devices use them.
+ */
+#include <pthread.h>
+
+#include "../random.h"
+#include "fixture.h"
+#include "ioas/space.h"
+
+static int remap(uint64_t iova, void *addr, uint64_t length, uint32_t prot)
+{
+	return rf_ioas_remap(ioas, iova, length, prot ? owner : NULL, addr, prot);
+}
+
+static void a_mapping_is_replaced(void **state)
+{
+	char *memory = pages(4);
+
+	assert_int_equal(map_at(PAGE, memory, 2 * PAGE), 0);
+	assert_int_equal(remap(PAGE, memory + 2 * PAGE, 2 * PAGE, RW), 0);
+	assert_ptr_equal(lookup(PAGE), memory + 2 * PAGE);
+	assert_ptr_equal(lookup(2 * PAGE), memory + 3 * PAGE);
+	assert_int_equal(ioas_nr_areas(ioas), 1);
+	/* rights, too */
+	assert_int_equal(remap(PAGE, memory, 2 * PAGE, RF_READ), 0);
+	assert_int_equal(domain_translate(domain, PAGE, RF_WRITE, &(struct translation){ 0 }),
+			 -EFAULT);
+	assert_int_equal(unmap(PAGE, 2 * PAGE), 2 * PAGE);
+	munmap(memory, 4 * PAGE);
+}
+
+static void what_reaches_out_is_cut_and_stays(void **state)
+{
+	char *memory = pages(16);
+
+	assert_int_equal(map_at(PAGE, memory, 8 * PAGE), 0);
+	assert_int_equal(remap(3 * PAGE, memory + 8 * PAGE, PAGE, RW), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 3);
+	for (unsigned i = 0; i < 8; i++)
+		assert_ptr_equal(lookup((i + 1) * PAGE), memory + (i == 2 ? 8 : i) * PAGE);
+	/* the pieces are mappings of their own */
+	assert_int_equal(unmap(PAGE, 2 * PAGE), 2 * PAGE);
+	assert_int_equal(lookup(PAGE), 0);
+	assert_int_equal(unmap(4 * PAGE, 5 * PAGE), 5 * PAGE);
+	assert_ptr_equal(lookup(3 * PAGE), memory + 8 * PAGE);
+	munmap(memory, 16 * PAGE);
+}
+
+static void a_range_may_hold_several_mappings_and_holes(void **state)
+{
+	char *memory = pages(16);
+
+	assert_int_equal(map_at(PAGE, memory, 2 * PAGE), 0);
+	assert_int_equal(map_at(4 * PAGE, memory + 4 * PAGE, PAGE), 0);
+	assert_int_equal(map_at(6 * PAGE, memory + 6 * PAGE, 2 * PAGE), 0);
+	assert_int_equal(remap(2 * PAGE, memory + 8 * PAGE, 5 * PAGE, RW), 0);
+	assert_ptr_equal(lookup(PAGE), memory);
+	for (unsigned i = 2; i < 7; i++)
+		assert_ptr_equal(lookup(i * PAGE), memory + (6 + i) * PAGE);
+	assert_ptr_equal(lookup(7 * PAGE), memory + 7 * PAGE);
+	assert_int_equal(ioas_nr_areas(ioas), 3);
+	/* nothing is something to lead to, and to come from */
+	assert_int_equal(remap(0, NULL, 7 * PAGE, 0), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 1);
+	assert_int_equal(remap(0, NULL, 7 * PAGE, 0), 0);
+	assert_int_equal(remap(0, memory, PAGE, RW), 0);
+	assert_ptr_equal(lookup(0), memory);
+	munmap(memory, 16 * PAGE);
+}
+
+static void leaves_of_any_size_are_cut(void **state)
+{
+	char *memory = mmap(NULL, 3 * GIB, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const uint64_t cut = 4 * GIB + 5 * MIB + 3 * PAGE;
+
+	assert_true(memory != MAP_FAILED);
+	/* one leaf of 1 GiB, and two of less beside it */
+	assert_int_equal(map_at(4 * GIB - 2 * MIB, memory, GIB + 4 * MIB), 0);
+	assert_int_equal(remap(cut, NULL, PAGE, 0), 0);
+	assert_int_equal(lookup(cut), 0);
+	for (uint64_t iova = 4 * GIB - 2 * MIB; iova < 5 * GIB + 2 * MIB;
+	     iova += iova < 4 * GIB + 8 * MIB ? PAGE : 4 * MIB)
+		if (iova != cut)
+			assert_ptr_equal(lookup(iova), memory + iova - (4 * GIB - 2 * MIB));
+	/* and whole leaves that have become tables */
+	assert_int_equal(remap(4 * GIB, memory, GIB, RW), 0);
+	for (uint64_t iova = 4 * GIB; iova < 5 * GIB; iova += 3 * MIB)
+		assert_ptr_equal(lookup(iova), memory + iova - 4 * GIB);
+	assert_int_equal(ioas_nr_areas(ioas), 3);
+	assert_true(domain_nr_tables(domain) < 10);
+	munmap(memory, 3 * GIB);
+}
+
+static void bad_arguments_change_nothing(void **state)
+{
+	char *memory = pages(2);
+	uint64_t iova = 0;
+
+	assert_int_equal(map_at(0, memory, PAGE), 0);
+	assert_int_equal(remap(0, memory, 0, RW), -EINVAL);
+	assert_int_equal(remap(1, memory, PAGE, RW), -EINVAL);
+	assert_int_equal(remap(0, memory + 1, PAGE, RW), -EINVAL);
+	assert_int_equal(remap(0, memory, PAGE + 1, RW), -EINVAL);
+	assert_int_equal(remap(-PAGE, memory, 2 * PAGE, RW), -EINVAL);
+	assert_int_equal(remap(0, (void *)-PAGE, 2 * PAGE, RW), -EINVAL);
+	assert_int_equal(remap(0, memory, PAGE, RW << 1), -EINVAL);
+	assert_int_equal(rf_ioas_remap(ioas, 0, PAGE, NULL, memory, RW), -EINVAL);
+	take_faults();
+	/* the MSI window */
+	assert_int_equal(remap(0xfee00000, memory, PAGE, RW), -EINVAL);
+	munmap(memory + PAGE, PAGE);
+	assert_int_equal(remap(0, memory + PAGE, PAGE, RW), -EFAULT);
+	assert_ptr_equal(lookup(iova), memory);
+	assert_int_equal(ioas_nr_areas(ioas), 1);
+	munmap(memory, PAGE);
+}
+
+static void let_go(void *arg, uint64_t first, uint64_t last)
+{
+	rf_access_unpin(*(struct rf_access **)arg, 0, PAGE);
+}
+
+static void memory_held_by_an_access_stays(void **state)
+{
+	const struct rf_access_ops ops = { .unmap = let_go };
+	struct rf_access *access;
+	struct rf_pinned_page page;
+	char *memory = pages(2);
+
+	assert_int_equal(map_at(0, memory, PAGE), 0);
+	assert_int_equal(rf_access_new(&ops, &access, &access), 0);
+	assert_int_equal(rf_access_attach(access, ioas), 0);
+	assert_int_equal(rf_access_pin(access, 0, PAGE, &page, 0), 0);
+	assert_int_equal(remap(0, memory + PAGE, PAGE, RW), -EBUSY);
+	assert_ptr_equal(lookup(0), memory);
+	rf_access_free(access);
+	munmap(memory, 2 * PAGE);
+}
+
+/* Random remappings, some of which run out of memory, of 2048 pages, of which devices see the middle as two 2 MiB slots. */
+#define NR    2048u
+#define FIRST (GIB - NR / 2 * PAGE)
+
+static void replacements_are_those_of_a_loop_over_pages(void **state)
+{
+	static uintptr_t model[NR];
+	uint64_t seed = 42;
+	unsigned failed = 0;
+
+	memset(model, 0, sizeof(model));
+	for (unsigned round = 0; round < 3000; round++) {
+		bool small = random_below(&seed, 2);
+		uint64_t first = random_below(&seed, NR);
+		uint64_t nr = 1 + random_below(&seed, small ? 4 : NR - first);
+		uint64_t addr = (1 + random_below(&seed, 1 << 20)) * PAGE;
+		uint32_t prot = random_below(&seed, 4) ? RW : 0;
+		int ret;
+
+		if (nr > NR - first)
+			nr = NR - first;
+		alloc_fail_nth((long)random_below(&seed, 4));
+		ret = ioas_remap(ioas, owner, addr, FIRST + first * PAGE, nr * PAGE, prot, true);
+		assert_true(!ret || (ret == -ENOMEM && alloc_has_failed()));
+		failed += ret < 0;
+		alloc_fail_nth(0);
+		for (uint64_t i = 0; i < nr && !ret; i++)
+			model[first + i] = prot ? addr + i * PAGE : 0;
+		if (round % 16)
+			continue;
+		for (unsigned i = 0; i < NR; i++)
+			assert_true(lookup(FIRST + i * PAGE) == model[i]);
+	}
+	assert_true(failed > 100);
+	assert_int_equal(rf_ioas_remap(ioas, 0, GIB * 4, NULL, NULL, 0), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+	assert_true(domain_nr_tables(domain) < 70);
+}
+
+/* A device reads pages that are replaced and cut around, and finds them always. */
+#define ROUNDS 20000u
+
+static struct gate gate;
+static atomic_bool stop;
+static char *stable;
+
+static void *device(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		for (unsigned i = 0; i < 8; i++) {
+			unsigned token = gate_enter(&gate);
+			struct translation t;
+
+			assert_int_equal(domain_translate(domain, i * PAGE, RF_READ, &t), 0);
+			assert_int_equal(*(volatile char *)t.addr, 'a' + i);
+			gate_leave(&gate, token);
+		}
+	}
+	return NULL;
+}
+
+static void devices_never_find_a_hole(void **state)
+{
+	pthread_t thread;
+	uint64_t seed = 7;
+
+	stable = pages(16);
+	for (unsigned i = 0; i < 8; i++)
+		stable[(8 + i) * PAGE] = (char)('a' + i);
+	assert_int_equal(domain_add_gate(domain, &gate), 0);
+	assert_int_equal(map_at(0, stable, 8 * PAGE), 0);
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, device, NULL), 0);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint64_t first = random_below(&seed, 8);
+		uint64_t nr = 1 + random_below(&seed, 8 - first);
+		char *to = stable + (first + 8 * random_below(&seed, 2)) * PAGE;
+
+		assert_int_equal(remap(first * PAGE, to, nr * PAGE, RW), 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	domain_del_gate(domain, &gate);
+	munmap(stable, 16 * PAGE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_space, drop_space)
+	const struct CMUnitTest tests[] = {
+		TEST(a_mapping_is_replaced),
+		TEST(what_reaches_out_is_cut_and_stays),
+		TEST(a_range_may_hold_several_mappings_and_holes),
+		TEST(leaves_of_any_size_are_cut),
+		TEST(bad_arguments_change_nothing),
+		TEST(memory_held_by_an_access_stays),
+		TEST(replacements_are_those_of_a_loop_over_pages),
+		TEST(devices_never_find_a_hole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
