@@ -126,8 +126,9 @@ RF_API int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, u
  * returns it cannot touch what was there before.
  *
  * Return: 0; -EINVAL for misaligned or wrapping arguments, unknown rights or a range
- * outside what the attached IOMMUs can address; -EBUSY when a mapping in the range is held by
- * an access, was not made by rf_ioas_map(), or lies in memory that its owner has let
+ * outside what the attached IOMMUs can address, or not in whole pages of one window of a
+ * windowed space; -EPERM where that window lacks the right; -EBUSY when a mapping in the range
+ * is held by an access, was not made by rf_ioas_map(), or lies in memory that its owner has let
  * go of (unmap it first); -EFAULT when the memory is not there or lacks the right;
  * -ENOMEM. Nothing changes on failure.
  */

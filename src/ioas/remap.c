@@ -174,11 +174,13 @@ int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uin
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&ioas->lock);
-	if (prot && !ioas_usable(ioas, remap.first, remap.last))
-		ret = -EINVAL;
-	else if (!remap_possible(ioas, &remap))
+	if (prot)
+		ret = ioas_check_map(ioas, addr, remap.first, remap.last, prot);
+	else if (ioas_windowed(ioas))
+		ret = window_check_unmap(ioas, remap.first, remap.last);
+	if (!ret && !remap_possible(ioas, &remap))
 		ret = -EBUSY;
-	else if (prot && !probed)
+	if (!ret && prot && !probed)
 		ret = owner_probe(owner, addr, length, prot);
 	if (ret || (!prot && !remap_touches(ioas, &remap)))
 		goto unlock;

@@ -139,6 +139,26 @@ static void memory_held_by_an_access_stays(void **state)
 	munmap(memory, 2 * PAGE);
 }
 
+static void windows_bound_what_is_remapped(void **state)
+{
+	const struct rf_window want = { .iova = 0, .page_size = 2 * PAGE, .prot = RF_READ };
+	char *start = pages(9);
+	char *memory = start + ((uintptr_t)start & PAGE);
+
+	assert_int_equal(rf_ioas_create_window(ioas, &want, 8 * PAGE, RF_WINDOW_FIXED, NULL), 0);
+	assert_int_equal(remap(0, memory, 4 * PAGE, RF_READ), 0);
+	assert_int_equal(remap(0, memory, 2 * PAGE, RW), -EPERM);
+	assert_int_equal(remap(PAGE, memory, 2 * PAGE, RF_READ), -EINVAL);
+	assert_int_equal(remap(0, memory, 10 * PAGE, RF_READ), -EINVAL);
+	assert_int_equal(remap(PAGE, NULL, PAGE, 0), -EINVAL);
+	assert_int_equal(remap(0, NULL, 10 * PAGE, 0), -EINVAL);
+	assert_ptr_equal(lookup(PAGE), memory + PAGE);
+	assert_int_equal(remap(0, NULL, 2 * PAGE, 0), 0);
+	assert_int_equal(lookup(PAGE), 0);
+	assert_ptr_equal(lookup(2 * PAGE), memory + 2 * PAGE);
+	munmap(start, 9 * PAGE);
+}
+
 /* Random remappings, some of which run out of memory, of 2048 pages, of which devices see the middle as two 2 MiB slots. */
 #define NR    2048u
 #define FIRST (GIB - NR / 2 * PAGE)
@@ -235,6 +255,7 @@ int main(void)
 		TEST(leaves_of_any_size_are_cut),
 		TEST(bad_arguments_change_nothing),
 		TEST(memory_held_by_an_access_stays),
+		TEST(windows_bound_what_is_remapped),
 		TEST(replacements_are_those_of_a_loop_over_pages),
 		TEST(devices_never_find_a_hole),
 	};
