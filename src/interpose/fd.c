@@ -47,6 +47,7 @@
 #endif
 
 uint8_t fd_marks[FD_MAX];
+bool fd_ever;
 _Atomic(void *) fd_table[FD_MAX];
 struct open_file *fd_open_list;
 struct open_file *fd_free_list;

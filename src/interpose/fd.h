@@ -24,6 +24,9 @@ enum fd_mark {
 
 extern uint8_t fd_marks[FD_MAX];
 
+/* Some number was ours once. */
+extern bool fd_ever;
+
 static inline enum fd_mark fd_mark(int fd)
 {
 	return fd >= 0 && fd < FD_MAX ?

@@ -40,6 +40,7 @@ static inline void fd_mean(int fd, enum fd_mark mark, void *what)
 {
 	atomic_store_explicit(&fd_table[fd], what, memory_order_release);
 	__atomic_store_n(&fd_marks[fd], mark, __ATOMIC_RELEASE);
+	__atomic_store_n(&fd_ever, true, __ATOMIC_RELAXED);
 }
 
 /* The number is nobody's. What it meant until now, if it was a file. */

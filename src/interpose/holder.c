@@ -320,6 +320,12 @@ int holder_mmap(struct file *file, uint64_t off, uint64_t len, int prot, int fla
 	return 0;
 }
 
+/* The name is all that comes with a descriptor, and there is one kind of those. */
+bool holder_polls(const struct file *file)
+{
+	return !strcmp(((const struct holder *)file)->path, "anon_inode:[iommufd-pgfault]");
+}
+
 ino_t holder_inode(const struct file *file)
 {
 	return ((const struct holder *)file)->inode;

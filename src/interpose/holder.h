@@ -23,6 +23,9 @@ int holder_new(int fd, struct file **file, ino_t *inode, int *oflags);
 /* Whether a file is of this kind. */
 bool holder_is(const struct file *file);
 
+/* Whether the file behind it has a poll operation. */
+bool holder_polls(const struct file *file);
+
 /* What is common to all descriptors of the file of a holder. */
 ino_t holder_inode(const struct file *file);
 

@@ -70,4 +70,10 @@ void signals_after_exec(void);
 
 #define STACK_HERE ((uintptr_t)__builtin_frame_address(0))
 
+/* What ppoll() comes to once the mask is settled: libc's, if NULL (poll_calls.c). */
+struct pollfd;
+typedef int ppoll_fn(struct pollfd *fds, unsigned long nr, const struct timespec *timeout,
+		     const sigset_t *mask);
+extern ppoll_fn *signals_ppoll;
+
 #endif

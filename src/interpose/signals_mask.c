@@ -301,7 +301,10 @@ static bool wait_begin(const sigset_t *given, sigset_t *kernel, unsigned *before
 	return false;
 }
 
-#define WAIT_WRAPPER(fn, params, args, mask, masked)                 \
+#define WAIT_WRAPPER(fn, params, args, mask, masked) \
+	WAIT_WRAPPER_OF(fn, REAL(fn), params, args, mask, masked)
+
+#define WAIT_WRAPPER_OF(fn, real, params, args, mask, masked)        \
 	INTERPOSED int fn params                                     \
 	{                                                            \
 		unsigned before;                                     \
@@ -309,10 +312,10 @@ static bool wait_begin(const sigset_t *given, sigset_t *kernel, unsigned *before
 		int ret;                                             \
                                                                      \
 		if (!signals_on() || !mask_given(mask))              \
-			return REAL(fn) args;                        \
+			return (real)args;                           \
 		if (!wait_begin(mask, &kernel, &before, STACK_HERE)) \
 			return -1;                                   \
-		ret = REAL(fn) masked;                               \
+		ret = (real)masked;                                  \
 		blocked_set(before);                                 \
 		return ret;                                          \
 	}
@@ -326,19 +329,33 @@ static __attribute__((noipa)) bool mask_given(const sigset_t *mask)
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t room);
 int __sigsuspend(const sigset_t *mask);
+extern void __chk_fail(void) __attribute__((noreturn));
+
+ppoll_fn *signals_ppoll;
+
+static ppoll_fn *ppoll_real(void)
+{
+	return signals_ppoll ? signals_ppoll : REAL(ppoll);
+}
 
 WAIT_WRAPPER(pselect,
 	     (int n, fd_set *readable, fd_set *writable, fd_set *special,
 	      const struct timespec *timeout, const sigset_t *mask),
 	     (n, readable, writable, special, timeout, mask), mask,
 	     (n, readable, writable, special, timeout, &kernel))
-WAIT_WRAPPER(ppoll,
-	     (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
-	     (fds, n, timeout, mask), mask, (fds, n, timeout, &kernel))
-WAIT_WRAPPER(__ppoll_chk,
-	     (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
-	      size_t room),
-	     (fds, n, timeout, mask, room), mask, (fds, n, timeout, &kernel, room))
+WAIT_WRAPPER_OF(ppoll, ppoll_real(),
+		(struct pollfd * fds, nfds_t n, const struct timespec *timeout,
+		 const sigset_t *mask),
+		(fds, n, timeout, mask), mask, (fds, n, timeout, &kernel))
+
+INTERPOSED int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+			   const sigset_t *mask, size_t room)
+{
+	if (room / sizeof(*fds) < n)
+		__chk_fail();
+	return ppoll(fds, n, timeout, mask);
+}
+
 WAIT_WRAPPER(epoll_pwait,
 	     (int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask),
 	     (epfd, events, max, timeout, mask), mask, (epfd, events, max, timeout, &kernel))
