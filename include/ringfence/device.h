@@ -109,6 +109,8 @@ struct rf_prop {
 #define RF_PCI_CAP_PM	(1u << 0) /* power management */
 #define RF_PCI_CAP_PCIE (1u << 1) /* PCI Express endpoint; config space of 4096 bytes */
 #define RF_PCI_CAP_FLR	(1u << 2) /* function level reset; needs RF_PCI_CAP_PCIE */
+#define RF_PCI_CAP_PASID \
+	(1u << 3) /* DMA tagged with PASIDs, of pasid_bits; needs RF_PCI_CAP_PCIE */
 
 /**
  * struct rf_pci_model - a PCI device model
@@ -139,6 +141,7 @@ struct rf_prop {
  * @reset: back to power-on state; media survive. Called at each open of the
  *	device, at DEVICE_RESET and at a function level reset. Lowers INTx
  *	and clears pending vectors by itself
+ * @pasid_bits: with RF_PCI_CAP_PASID, how wide its PASIDs are: 1 to 20
  * @poll: while the engine polls RF_AREA_DOORBELL pages: look at the pages and
  *	do what they ask. Returns the number of doorbells found changed, 0 for
  *	none
@@ -173,6 +176,7 @@ struct rf_pci_model {
 	void (*fini)(struct rf_device *dev);
 	void (*reset)(struct rf_device *dev);
 	unsigned (*poll)(struct rf_device *dev);
+	uint8_t pasid_bits;
 };
 
 /*
@@ -266,6 +270,29 @@ RF_API int rf_dma_read(struct rf_device *dev, uint64_t iova, void *buf, size_t l
 
 /** rf_dma_write() - write to the driver's memory; as rf_dma_read() */
 RF_API int rf_dma_write(struct rf_device *dev, uint64_t iova, const void *buf, size_t len);
+
+/**
+ * rf_dma_read_pasid() - read through what a PASID is attached to
+ * @dev: the device
+ * @pasid: the PASID
+ * @iova: I/O virtual address in that address space, in bytes
+ * @buf: destination
+ * @len: bytes
+ *
+ * As rf_dma_read(), but tagged: the IOMMU uses the address space that is attached to
+ * the PASID (rf_pasid_attach()), whatever the group is attached to. Reported with the
+ * PASID.
+ *
+ * Return: as rf_dma_read(); -EPERM also while the PASID capability is not enabled, or
+ * there is none; -EINVAL for a PASID of more bits than the device has; -ENODEV when
+ * nothing is attached to the PASID.
+ */
+RF_API int rf_dma_read_pasid(struct rf_device *dev, uint32_t pasid, uint64_t iova, void *buf,
+			     size_t len);
+
+/** rf_dma_write_pasid() - write to it; as rf_dma_read_pasid() */
+RF_API int rf_dma_write_pasid(struct rf_device *dev, uint32_t pasid, uint64_t iova, const void *buf,
+			      size_t len);
 
 enum rf_irq_mode { RF_IRQ_INTX, RF_IRQ_MSI, RF_IRQ_MSIX };
 

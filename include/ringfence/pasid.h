@@ -96,7 +96,7 @@ RF_API int rf_pasid_alloc(struct rf_pasid_set *set, uint32_t min, uint32_t max, 
  * rf_pasid_free() - free a PASID
  *
  * At once it is found no more. The number is given again when nothing refers to it:
- * by rf_pasid_get(). What its private pointer
+ * neither rf_pasid_get() nor a device (rf_pasid_attach()). What its private pointer
  * points to may be freed after rf_pasid_sync().
  *
  * Return: 0; -EINVAL for a NULL or no PASID; -ENOENT when it is not allocated, or was
@@ -229,5 +229,46 @@ RF_API int rf_pasid_allocator_register(struct rf_machine *machine,
  */
 RF_API int rf_pasid_allocator_unregister(struct rf_machine *machine,
 					 const struct rf_pasid_allocator *allocator);
+
+/**
+ * rf_pasid_attach() - point DMA tagged with a PASID at an address space
+ * @dev: the device; its model must have the PASID capability
+ * @set: the set
+ * @pasid: the PASID; referenced until it is detached
+ * @ioas: the address space; likewise
+ *
+ * Tagged DMA goes there, whatever the group is attached to for the rest, once the
+ * capability's enable bit is set. The group functions do not touch it; it ends with
+ * rf_pasid_detach(), and when the device leaves its group.
+ *
+ * Return: 0; -EINVAL for a NULL, no PASID, or one that has more bits than the
+ * device; -EOPNOTSUPP without the capability, or when its IOMMU cannot tell PASIDs
+ * apart; -EPERM when the device has no group (no IOMMU above it), or is quarantined;
+ * -ENODEV when it was removed; -ENOENT, -EACCES as rf_pasid_free(); -EBUSY when
+ * something is attached to the PASID already; -EADDRINUSE where a mapping lies
+ * outside what the device's IOMMU can address; -ENOMEM. Nothing changes on failure.
+ */
+RF_API int rf_pasid_attach(struct rf_device *dev, struct rf_pasid_set *set, uint32_t pasid,
+			   struct rf_ioas *ioas);
+
+/**
+ * rf_pasid_replace() - point it at another address space, in one step
+ *
+ * Each DMA sees the old space or the new. When it returns, none sees the old.
+ *
+ * Return: as rf_pasid_attach(), but -EINVAL when nothing was attached.
+ */
+RF_API int rf_pasid_replace(struct rf_device *dev, struct rf_pasid_set *set, uint32_t pasid,
+			    struct rf_ioas *ioas);
+
+/**
+ * rf_pasid_detach() - undo rf_pasid_attach()
+ *
+ * When it returns, no DMA with that PASID reaches memory.
+ *
+ * Return: 0; -EINVAL for a NULL or no PASID; -ENOENT when it is not attached;
+ * -EACCES when it is attached by another set.
+ */
+RF_API int rf_pasid_detach(struct rf_device *dev, struct rf_pasid_set *set, uint32_t pasid);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Capabilities. They are chained in one order always, MSI-X, MSI, PCI Express,
- * PM, wherever a model wants them to lie.
+ * PM, wherever a model wants them to lie. Of the extended ones there is only PASID,
+ * at the start of their space.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #define CAP_ID_MSI		0x05u
 #define CAP_ID_PCIE		0x10u
 #define CAP_ID_MSIX		0x11u
+#define EXT_CAP_PASID		0x0001001bu /* version 1, the last of the list */
 
 #define CAP_SIZE_PM		8u
 #define CAP_SIZE_MSI		14u
@@ -80,6 +82,14 @@ static void cap_build_msix(struct rf_device *dev, unsigned off)
 		MSIX_FLAGS_ENABLE | MSIX_FLAGS_MASK, 2);
 	cap_set(dev, off + 4, (uint32_t)dev->msix_table | dev->msix_bar, 0, 4);
 	cap_set(dev, off + 8, (uint32_t)dev->msix_pba | dev->msix_bar, 0, 4);
+}
+
+/* PCI Express 7.8.9: neither execute nor privileged, so only Enable can be written. */
+static void cap_build_pasid(struct rf_device *dev, unsigned off)
+{
+	cap_set(dev, off, EXT_CAP_PASID, 0, 4);
+	cap_set(dev, off + PASID_CAP, (uint32_t)dev->model->pasid_bits << 8, 0, 2);
+	cap_set(dev, off + PASID_CTRL, 0, PASID_CTRL_ENABLE, 2);
 }
 
 static bool cap_space_free(const bool *used, unsigned off, unsigned size)
@@ -162,5 +172,9 @@ int caps_build(struct rf_device *dev, char **error)
 		cap_build_pcie(dev, dev->cap_pcie);
 	if (dev->cap_pm)
 		cap_build_pm(dev, dev->cap_pm);
+	if (model->caps & RF_PCI_CAP_PASID) {
+		dev->cap_pasid = PCI_CONFIG_SIZE;
+		cap_build_pasid(dev, dev->cap_pasid);
+	}
 	return 0;
 }

@@ -141,6 +141,9 @@ static int device_build(struct rf_device *dev, const struct prop_value *values, 
 	ret = config_keep(dev);
 	if (ret)
 		return ret;
+	ret = pasids_new(dev);
+	if (ret)
+		return ret;
 	ret = irq_new(dev);
 	if (ret)
 		return ret;
@@ -172,6 +175,7 @@ static void device_destroy(struct rf_device *dev)
 	eventfds_free(dev);
 	bars_free(dev);
 	irq_free(dev);
+	pasids_free(dev);
 	alloc_free(dev->power_on);
 	scratch_free(dev);
 	free(dev->data);
@@ -248,6 +252,7 @@ void device_free(struct rf_device *dev)
 	if (!dev)
 		return;
 	device_detach(dev);
+	device_detach_pasids(dev);
 	if (!dev->model) {
 		plain_free(dev);
 		return;

@@ -121,6 +121,7 @@ struct rf_device {
 
 	uint8_t *power_on; /* config after a reset */
 	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */
+	uint16_t cap_pasid; /* likewise, of the extended one */
 	struct bar_state bars[RF_PCI_BARS];
 
 	/* where the MSI-X table and pending bits lie: the model's wish, or a BAR we added */
@@ -137,6 +138,7 @@ struct rf_device {
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
 	struct domain *next_domain; /* between device_prepare_attach() and what ends it */
+	struct device_pasids *pasids; /* the same for each PASID, or NULL: see pasid.c */
 	atomic_bool gone; /* the hardware was removed: DMA refused, registers read as ones */
 	_Atomic(struct rf_owner *) owner; /* whose memory it used last; the machine may preset it */
 	_Atomic unsigned complaints; /* lines already logged */
@@ -269,5 +271,7 @@ void device_detach(struct rf_device *dev);
 int device_prepare_attach(struct rf_device *dev, struct domain *domain);
 void device_finish_attach(struct rf_device *dev);
 void device_abandon_attach(struct rf_device *dev);
+/* Detach every PASID; as the device leaves its group, whose pointer is NULL by then. */
+void device_detach_pasids(struct rf_device *dev);
 
 #endif

@@ -11,6 +11,7 @@
  * an errno, the session a count, and the user a line.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/stats.h"
 #include "bus/internal.h"
@@ -18,11 +19,15 @@
 #include "memory/pin.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
+#define NO_PASID  UINT32_MAX
+/* Compiled twice, for tagged DMA and for all other, so that neither pays for the question. */
+#define FOR_BOTH inline __attribute__((always_inline))
 
 /**
  * struct dma - one DMA of a device
  * @dev: the device
  * @iova: its first IOVA
+ * @pasid: what it is tagged with, or NO_PASID
  * @buf: the model's memory; only read for RF_WRITE
  * @len: bytes
  * @prot: RF_READ: the device reads memory; RF_WRITE: it writes
@@ -33,6 +38,7 @@
 struct dma {
 	struct rf_device *dev;
 	uint64_t iova;
+	uint32_t pasid;
 	uint8_t *buf;
 	size_t len;
 	uint32_t prot;
@@ -97,11 +103,19 @@ static int dma_step(struct dma *dma, struct domain *domain)
 	return 0;
 }
 
-static int dma_try(struct dma *dma)
+/* Inside the gate: what translates for it, or NULL. */
+static FOR_BOTH struct domain *dma_domain(const struct dma *dma, bool tagged)
+{
+	if (tagged)
+		return pasids_domain(dma->dev, dma->pasid);
+	return atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
+}
+
+static FOR_BOTH int dma_try(struct dma *dma, bool tagged)
 {
 	struct gate *gate = &dma->dev->gate;
 	unsigned token = gate_enter(gate);
-	struct domain *domain = atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
+	struct domain *domain = dma_domain(dma, tagged);
 	int ret = -ENODEV;
 
 	/* one DMA sees one domain: what another has done of it is done again */
@@ -112,6 +126,8 @@ static int dma_try(struct dma *dma)
 		ret = dma_step(dma, domain);
 	else if (device_gone(dma->dev))
 		dma->why = "the device was removed";
+	else if (tagged)
+		dma->why = "no address space is attached to that PASID";
 	else
 		dma->why = dma->dev->quarantined ?
 				   "its group's address space could not be attached" :
@@ -128,7 +144,7 @@ static int dma_try(struct dma *dma)
  * first DMA does not know yet whose moves to look for: if it fails, the second try
  * does.
  */
-static int dma_try_moving(struct dma *dma)
+static FOR_BOTH int dma_try_moving(struct dma *dma, bool tagged)
 {
 	struct rf_owner *owner;
 	unsigned seq;
@@ -137,7 +153,7 @@ static int dma_try_moving(struct dma *dma)
 	do {
 		owner = atomic_load_explicit(&dma->dev->owner, memory_order_relaxed);
 		seq = owner ? pin_move_seq(owner) : 0;
-		ret = dma_try(dma);
+		ret = dma_try(dma, tagged);
 	} while (ret == -EFAULT &&
 		 (owner ? pin_moved_since(owner, seq) :
 			  atomic_load_explicit(&dma->dev->owner, memory_order_relaxed) != NULL));
@@ -157,29 +173,53 @@ static int dma_check(struct dma *dma)
 	return 0;
 }
 
+static int dma_check_pasid(struct dma *dma)
+{
+	const struct rf_device *dev = dma->dev;
+
+	if (!dev->cap_pasid) {
+		dma->why = "the device has no PASID capability";
+		return -EPERM;
+	}
+	if (!(config_byte(dev, dev->cap_pasid + PASID_CTRL) & PASID_CTRL_ENABLE)) {
+		dma->why = "PASIDs are not enabled (PASID Control.Enable=0)";
+		return -EPERM;
+	}
+	if (dma->pasid >> dev->model->pasid_bits) {
+		dma->why = "the device has fewer PASID bits";
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static void __attribute__((cold, noinline)) dma_report(const struct dma *dma)
 {
+	char tag[32] = "";
 	unsigned long long iova = dma->iova, at = dma->iova + dma->done;
 	const char *what = dma->prot == RF_WRITE ? "write" : "read";
 	const char *to = dma->prot == RF_WRITE ? "to" : "from";
 
+	if (dma->pasid != NO_PASID)
+		snprintf(tag, sizeof(tag), " of PASID 0x%x", dma->pasid);
 	stats_add(&stats()->faults, 1);
 	if (dma->done)
 		device_complain(dma->dev,
-				"DMA %s of %zu bytes %s IOVA 0x%llx: %s at 0x%llx; dropped", what,
-				dma->len, to, iova, dma->why, at);
+				"DMA %s of %zu bytes %s IOVA 0x%llx%s: %s at 0x%llx; dropped", what,
+				dma->len, to, iova, tag, dma->why, at);
 	else
-		device_complain(dma->dev, "DMA %s of %zu bytes %s IOVA 0x%llx: %s; dropped", what,
-				dma->len, to, iova, dma->why);
+		device_complain(dma->dev, "DMA %s of %zu bytes %s IOVA 0x%llx%s: %s; dropped", what,
+				dma->len, to, iova, tag, dma->why);
 }
 
-static int dma_run(struct dma *dma)
+static FOR_BOTH int dma_run(struct dma *dma, bool tagged)
 {
 	int ret;
 
 	ret = dma_check(dma);
+	if (tagged && likely(!ret))
+		ret = dma_check_pasid(dma);
 	if (likely(!ret))
-		ret = dma_try_moving(dma);
+		ret = dma_try_moving(dma, tagged);
 	if (!likely(!ret))
 		dma_report(dma);
 	return ret;
@@ -187,8 +227,10 @@ static int dma_run(struct dma *dma)
 
 int rf_dma_read(struct rf_device *dev, uint64_t iova, void *buf, size_t len)
 {
-	struct dma dma = { .dev = dev, .iova = iova, .buf = buf, .len = len, .prot = RF_READ };
-	int ret = dma_run(&dma);
+	struct dma dma = {
+		.dev = dev, .iova = iova, .pasid = NO_PASID, .buf = buf, .len = len, .prot = RF_READ
+	};
+	int ret = dma_run(&dma, false);
 
 	stats_add(&stats()->dma_read, dma.done);
 	return ret;
@@ -196,10 +238,39 @@ int rf_dma_read(struct rf_device *dev, uint64_t iova, void *buf, size_t len)
 
 int rf_dma_write(struct rf_device *dev, uint64_t iova, const void *buf, size_t len)
 {
+	struct dma dma = { .dev = dev,
+			   .iova = iova,
+			   .pasid = NO_PASID,
+			   .buf = (uint8_t *)buf,
+			   .len = len,
+			   .prot = RF_WRITE };
+	int ret = dma_run(&dma, false);
+
+	stats_add(&stats()->dma_written, dma.done);
+	return ret;
+}
+
+int rf_dma_read_pasid(struct rf_device *dev, uint32_t pasid, uint64_t iova, void *buf, size_t len)
+{
 	struct dma dma = {
-		.dev = dev, .iova = iova, .buf = (uint8_t *)buf, .len = len, .prot = RF_WRITE
+		.dev = dev, .iova = iova, .pasid = pasid, .buf = buf, .len = len, .prot = RF_READ
 	};
-	int ret = dma_run(&dma);
+	int ret = dma_run(&dma, true);
+
+	stats_add(&stats()->dma_read, dma.done);
+	return ret;
+}
+
+int rf_dma_write_pasid(struct rf_device *dev, uint32_t pasid, uint64_t iova, const void *buf,
+		       size_t len)
+{
+	struct dma dma = { .dev = dev,
+			   .iova = iova,
+			   .pasid = pasid,
+			   .buf = (uint8_t *)buf,
+			   .len = len,
+			   .prot = RF_WRITE };
+	int ret = dma_run(&dma, true);
 
 	stats_add(&stats()->dma_written, dma.done);
 	return ret;

@@ -35,6 +35,10 @@
 #define PCIE_DEVCTL	     8u
 #define PCIE_DEVCTL_FLR	     0x8000u
 
+#define PASID_CAP	     4u
+#define PASID_CTRL	     6u
+#define PASID_CTRL_ENABLE    0x0001u
+
 #define MSIX_ENTRY_SIZE	     16u
 #define MSIX_ENTRY_CTRL	     12u /* offset of the vector control word */
 #define MSIX_CTRL_MASK	     1u
@@ -99,6 +103,12 @@ uint32_t irq_pba_read(struct rf_device *dev, uint64_t off);
 /* bar.c */
 int bars_new(struct rf_device *dev);
 void bars_free(struct rf_device *dev);
+
+/* pasid.c: what PASIDs of a device are attached to; free only once nothing is. */
+int pasids_new(struct rf_device *dev);
+void pasids_free(struct rf_device *dev);
+/* The domain of a PASID that the device has, or NULL. Inside the device's gate. */
+struct domain *pasids_domain(const struct rf_device *dev, uint32_t pasid);
 
 /* direct.c */
 void eventfds_free(struct rf_device *dev);

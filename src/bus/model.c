@@ -137,11 +137,17 @@ int model_check(const struct rf_pci_model *model, char **error)
 	if (model->msi_vectors > 32 || model->msi_vectors & (model->msi_vectors - 1))
 		return model_bad(model, error, "%u MSI vectors are not 0, 1, 2, 4, 8, 16 or 32",
 				 model->msi_vectors);
-	if (model->caps & ~(uint32_t)(RF_PCI_CAP_PM | RF_PCI_CAP_PCIE | RF_PCI_CAP_FLR))
+	if (model->caps &
+	    ~(uint32_t)(RF_PCI_CAP_PM | RF_PCI_CAP_PCIE | RF_PCI_CAP_FLR | RF_PCI_CAP_PASID))
 		return model_bad(model, error, "unknown capabilities");
 	if (model->caps & RF_PCI_CAP_FLR && !(model->caps & RF_PCI_CAP_PCIE))
 		return model_bad(model, error,
 				 "function level reset needs the PCI Express capability");
+	if (model->caps & RF_PCI_CAP_PASID && !(model->caps & RF_PCI_CAP_PCIE))
+		return model_bad(model, error, "PASIDs need the PCI Express capability");
+	if (model->caps & RF_PCI_CAP_PASID && (!model->pasid_bits || model->pasid_bits > 20))
+		return model_bad(model, error, "PASIDs have 1 to 20 bits, not %u",
+				 model->pasid_bits);
 	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
 		ret = model_check_bar(model, i, error);
 		if (ret)

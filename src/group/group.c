@@ -197,6 +197,7 @@ void group_remove_device(struct rf_device *dev)
 	dev->quarantined = false;
 	dev->group_suffix = 0;
 	dev->group = NULL;
+	device_detach_pasids(dev);
 	if (group->manager && group->manager->removed)
 		group->manager->removed(group, dev, group->manager_data);
 	group_unlock_members(group);

@@ -286,7 +286,7 @@ void domain_sync(struct domain *domain)
 {
 	pthread_mutex_lock(&domain->gates_lock);
 	for (unsigned i = 0; i < domain->nr_gates; i++)
-		gate_sync(domain->gates[i]);
+		gate_sync(domain->gates[i].gate);
 	pthread_mutex_unlock(&domain->gates_lock);
 
 	while (domain->retired) {
@@ -423,43 +423,58 @@ void domain_mark_dirty(struct domain *domain, uint64_t first, uint64_t last)
 		dirty_mark(domain->dirty, first, last);
 }
 
+static struct gate_use *domain_find_gate(struct domain *domain, const struct gate *gate)
+{
+	for (unsigned i = 0; i < domain->nr_gates; i++)
+		if (domain->gates[i].gate == gate)
+			return &domain->gates[i];
+	return NULL;
+}
+
+/* Room for one more. */
+static int domain_grow_gates(struct domain *domain)
+{
+	unsigned max = domain->max_gates ? domain->max_gates * 2 : 4;
+	struct gate_use *gates;
+
+	if (domain->nr_gates < domain->max_gates)
+		return 0;
+	gates = alloc_direct(max * sizeof(struct gate_use));
+	if (!gates)
+		return -ENOMEM;
+	for (unsigned i = 0; i < domain->nr_gates; i++)
+		gates[i] = domain->gates[i];
+	alloc_direct_free(domain->gates);
+	domain->gates = gates;
+	domain->max_gates = max;
+	return 0;
+}
+
 int domain_add_gate(struct domain *domain, struct gate *gate)
 {
+	struct gate_use *use;
 	int ret = 0;
 
 	pthread_mutex_lock(&domain->gates_lock);
-	for (unsigned i = 0; i < domain->nr_gates; i++)
-		if (domain->gates[i] == gate)
-			ret = -EEXIST;
-	if (!ret && domain->nr_gates == domain->max_gates) {
-		unsigned max = domain->max_gates ? domain->max_gates * 2 : 4;
-		struct gate **gates = alloc_direct(max * sizeof(struct gate *));
-
-		if (gates) {
-			for (unsigned i = 0; i < domain->nr_gates; i++)
-				gates[i] = domain->gates[i];
-			alloc_direct_free(domain->gates);
-			domain->gates = gates;
-			domain->max_gates = max;
-		} else {
-			ret = -ENOMEM;
-		}
-	}
-	if (!ret)
-		domain->gates[domain->nr_gates++] = gate;
+	use = domain_find_gate(domain, gate);
+	if (use)
+		use->users++;
+	else
+		ret = domain_grow_gates(domain);
+	if (!use && !ret)
+		domain->gates[domain->nr_gates++] = (struct gate_use){ gate, 1 };
 	pthread_mutex_unlock(&domain->gates_lock);
 	return ret;
 }
 
 void domain_del_gate(struct domain *domain, struct gate *gate)
 {
+	struct gate_use *use;
+
 	pthread_mutex_lock(&domain->gates_lock);
-	for (unsigned i = 0; i < domain->nr_gates; i++) {
-		if (domain->gates[i] == gate) {
-			domain->gates[i] = domain->gates[--domain->nr_gates];
-			break;
-		}
-	}
+	use = domain_find_gate(domain, gate);
+	if (use && !--use->users)
+		*use = domain->gates[--domain->nr_gates];
 	pthread_mutex_unlock(&domain->gates_lock);
 }
 

@@ -123,7 +123,7 @@ static inline bool domain_tracks_dirty(const struct domain *domain)
 
 /*
  * The gates of attached devices: those that domain_sync() waits for. Any
- * thread. 0 or -ENOMEM; -EEXIST for one that is there.
+ * thread. Each add is undone by one del. 0 or -ENOMEM.
  */
 int domain_add_gate(struct domain *domain, struct gate *gate);
 void domain_del_gate(struct domain *domain, struct gate *gate);

@@ -32,6 +32,12 @@ struct table {
 	uint32_t tables; /* slots that hold a table */
 };
 
+/* A device, by its gate, and how often it is attached: with PASIDs, more than once. */
+struct gate_use {
+	struct gate *gate;
+	unsigned users;
+};
+
 struct domain {
 	atomic_bool tracking; /* first: see domain_tracks_dirty() */
 	_Alignas(64) struct table root;
@@ -46,7 +52,7 @@ struct domain {
 	uint64_t nr_tables;
 
 	pthread_mutex_t gates_lock;
-	struct gate **gates;
+	struct gate_use *gates;
 	unsigned nr_gates;
 	unsigned max_gates;
 };

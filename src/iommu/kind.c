@@ -25,6 +25,7 @@ static const struct iommu_kind kind_x86 = {
 	.nr_resv = 1,
 	.irq_remapping = true,
 	.dirty_tracking = true,
+	.pasid_bits = 20,
 	.cache_coherency = true,
 };
 
@@ -36,6 +37,7 @@ static const struct iommu_kind kind_x86_39 = {
 	.nr_resv = 1,
 	.irq_remapping = true,
 	.dirty_tracking = true,
+	.pasid_bits = 20,
 	.cache_coherency = true,
 };
 
@@ -47,6 +49,7 @@ static const struct iommu_kind kind_x86_57 = {
 	.nr_resv = 1,
 	.irq_remapping = true,
 	.dirty_tracking = true,
+	.pasid_bits = 20,
 	.cache_coherency = true,
 };
 

@@ -36,6 +36,7 @@ struct iommu_resv {
  * @irq_remapping: whether interrupts are isolated; without it assignment needs
  *	the machine to allow unsafe interrupts
  * @dirty_tracking: keeps a dirty bit for each page
+ * @pasid_bits: how wide the PASIDs are that it tells apart, 0: it looks at none
  * @coarse_dirty: that bit is for the largest of @page_sizes that fits the mapping;
  *	otherwise for the smallest
  * @nesting: can walk a guest's tables above a parent domain
@@ -56,6 +57,7 @@ struct iommu_kind {
 	unsigned nr_windows;
 	bool irq_remapping;
 	bool dirty_tracking;
+	uint8_t pasid_bits;
 	bool coarse_dirty;
 	bool nesting;
 	bool cache_coherency;

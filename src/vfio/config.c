@@ -240,6 +240,11 @@ static const uint8_t link_virt[16] = { [1] = 0xff };
 static const uint8_t no_write[16];
 static const struct perms direct_perms = { link_virt, no_write, NULL };
 
+/* The header of a hidden capability at the head of its list: it says that there is none. */
+
+static const uint8_t anchor_virt[4] = { 0xff, 0xff, 0xff, 0xff };
+static const struct perms anchor_perms = { anchor_virt, no_write, NULL };
+
 /* What capability @pos belongs to, as permissions; *start its first byte. NULL: nothing's. */
 static const struct perms *perms_find(struct vdev *v, unsigned pos, unsigned *start,
 				      struct perms *msi)
@@ -263,6 +268,8 @@ static const struct perms *perms_find(struct vdev *v, unsigned pos, unsigned *st
 		return msi;
 	case PCI_CAP_PCIE:
 		return &pcie_perms;
+	case CONFIG_ANCHOR:
+		return &anchor_perms;
 	default:
 		return &direct_perms;
 	}
@@ -419,4 +426,7 @@ void vconfig_init(struct vdev *v)
 		config->bytes[i] = (uint8_t)config_read(v->dev, i, 1);
 	config->bars_dirty = true;
 	vconfig_walk(v);
+	/* of extended capabilities devices have but PASID, which Linux hides */
+	if (v->dev->cap_pasid)
+		memset(config->cap + v->dev->cap_pasid, CONFIG_ANCHOR, sizeof(anchor_virt));
 }

@@ -41,6 +41,7 @@ struct saved_config {
 
 /* Configuration space as the program sees it: config.c. */
 #define CONFIG_NO_CAP 0xffu /* a byte of no capability */
+#define CONFIG_ANCHOR 0xfeu /* of what begins the extended list and is hidden */
 struct vconfig {
 	uint8_t cap[PCI_CONFIG_EXT_SIZE]; /* the capability a byte belongs to */
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE]; /* virtual values, where bits are virtual */

@@ -342,12 +342,10 @@ static void gates_come_and_go(void **state)
 {
 	struct domain *domain = new_domain(NULL);
 	struct gate gates[10] = { 0 };
-	struct gate late = { 0 };
 	unsigned token;
 
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(domain_add_gate(domain, &gates[i]), 0);
-	assert_int_equal(domain_add_gate(domain, &gates[3]), -EEXIST);
 	domain_del_gate(domain, &gates[3]);
 	token = gate_enter(&gates[3]);
 	domain_sync(domain); /* would wait for ever were it still there */
@@ -355,6 +353,46 @@ static void gates_come_and_go(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		domain_del_gate(domain, &gates[i]);
 	domain_free(domain);
+}
+
+static atomic_bool synced;
+
+static void *sync_domain(void *domain)
+{
+	domain_sync(domain);
+	atomic_store(&synced, true);
+	return NULL;
+}
+
+static void a_gate_stays_as_often_as_it_came(void **state)
+{
+	struct domain *domain = new_domain(NULL);
+	struct gate gate = { 0 };
+	pthread_t thread;
+	unsigned token;
+
+	assert_int_equal(domain_add_gate(domain, &gate), 0);
+	alloc_fail_nth(1); /* the second time needs nothing */
+	assert_int_equal(domain_add_gate(domain, &gate), 0);
+	alloc_fail_nth(0);
+	domain_del_gate(domain, &gate);
+	token = gate_enter(&gate);
+	assert_int_equal(pthread_create(&thread, NULL, sync_domain, domain), 0);
+	usleep(20000);
+	assert_false(atomic_load(&synced));
+	gate_leave(&gate, token);
+	pthread_join(thread, NULL);
+	domain_del_gate(domain, &gate);
+	token = gate_enter(&gate);
+	domain_sync(domain); /* would wait for ever were it still there */
+	gate_leave(&gate, token);
+	domain_free(domain);
+}
+
+static void a_gate_without_memory_is_refused(void **state)
+{
+	struct domain *domain;
+	struct gate late = { 0 };
 
 	domain = new_domain(NULL);
 	alloc_fail_nth(1);
@@ -379,6 +417,8 @@ int main(void)
 		cmocka_unit_test(a_map_without_memory_changes_nothing),
 		cmocka_unit_test(what_was_reserved_is_enough_for_the_cuts),
 		cmocka_unit_test(gates_come_and_go),
+		cmocka_unit_test(a_gate_stays_as_often_as_it_came),
+		cmocka_unit_test(a_gate_without_memory_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("domain", tests, NULL, NULL);

@@ -256,6 +256,36 @@ static void read_only_capabilities_stay_as_they_are(void **state)
 	assert_int_equal(probe_config(rig, f->d, 0x800, 4), 0);
 }
 
+/* A device with PASIDs: Linux hides the capability, and leaves its registers in reach. */
+static void the_pasid_capability_is_hidden(void **state)
+{
+	static const struct rf_pci_model tagging = {
+		.abi = RF_MODEL_ABI,
+		.name = "tagging",
+		.caps = RF_PCI_CAP_PCIE | RF_PCI_CAP_PASID,
+		.pasid_bits = 20,
+	};
+	const uint64_t at = bar(VFIO_PCI_CONFIG_REGION_INDEX, 0x100);
+	uint32_t word = 7;
+	struct rig rig;
+	int c, g, d;
+
+	rig_init(&rig);
+	rig_add(&rig, &tagging, "0000:01:00.0", iommu_kind_find("x86"), NULL);
+	rig_attach(&rig, 1, VFIO_TYPE1v2_IOMMU, &c, &g);
+	d = rig_device(&rig, g, 1);
+	assert_true(config_read(rig.devices[0], 0x100, 4));
+	assert_int_equal(rig_pread(&rig, d, &word, 4, at), 4);
+	assert_int_equal(word, 0);
+	word = UINT32_MAX;
+	assert_int_equal(rig_pwrite(&rig, d, &word, 4, at), 4);
+	assert_int_equal(rig_pread(&rig, d, &word, 2, at), 2);
+	assert_int_equal(word, 0xffff0000);
+	assert_int_equal(rig_pread(&rig, d, &word, 4, at + 4), 4);
+	assert_int_equal(word, 20 << 8);
+	rig_fini(&rig);
+}
+
 static void whole_configuration_space_in_one_read(void **state)
 {
 	struct fixture *f = *state;
@@ -328,6 +358,7 @@ int main(void)
 		T(function_level_reset_by_register),
 		T(d3_takes_memory_away),
 		T(read_only_capabilities_stay_as_they_are),
+		T(the_pasid_capability_is_hidden),
 		T(whole_configuration_space_in_one_read),
 		T(first_open_and_last_close_reset_the_device),
 		T(bind_is_for_other_descriptors),
