@@ -5,9 +5,11 @@
 
 BUILD ?= build
 FUZZ_SECONDS ?= 20
+SEQUENCES ?= 10000
 PREFIX ?= /usr/local
 
-.PHONY: all run test unit-test thread-test e2e-test lint bench fuzz conformance install deps clean format
+.PHONY: all run test unit-test thread-test e2e-test lint bench fuzz conformance \
+	reference reference-kernel reference-record install deps clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) | scripts/quiet
@@ -76,6 +78,23 @@ conformance:
 	@scripts/deps conformance
 	@$(MAKE) --no-print-directory all
 	@scripts/conformance $(BUILD)
+
+# The Linux that answers are compared with: built once, kept in build/reference.
+reference-kernel:
+	@scripts/deps reference
+	@scripts/reference-kernel $(BUILD)
+
+# Every answer beside real Linux's. SEED=N repeats, PARTS="topologies scripts random" chooses.
+reference:
+	@scripts/deps reference
+	@$(MAKE) --no-print-directory all
+	@tests/reference/reference.py $(BUILD) $(PARTS) --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED))
+
+# Write down anew what real Linux says of the topologies of tests/reference/groups.
+reference-record:
+	@scripts/deps reference
+	@$(MAKE) --no-print-directory all
+	@tests/reference/reference.py $(BUILD) --record
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
