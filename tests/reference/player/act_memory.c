@@ -3,8 +3,8 @@
  * Actions on memory. A signal that an access raises is its result.
  *
  *	VAR = mmap LENGTH [none|r|w] [private] [huge] [align=N] [at=ADDRESS] [fd=FD] [off=N]
- *		shared and readable and writable unless said; private is the
- *		memory's own, or of a file
+ *		shared and readable and writable unless said; at a multiple of
+ *		2 MiB, as the kernel's choice of an IOVA may depend on it
  *	munmap ADDRESS LENGTH
  *	mprotect ADDRESS LENGTH none|r|w|rw
  *	VAR = mremap ADDRESS OLD NEW [at=ADDRESS]
@@ -50,15 +50,17 @@ static void mapped(struct call *call, void *p)
 		var_set(call, call->target, (uintptr_t)p);
 }
 
-/* Room that begins at a multiple of align, to map over. */
+/* Room that begins at a multiple of align, to map over; NULL: there is none. */
 static void *aligned_room(size_t length, size_t align)
 {
-	uint8_t *room = mmap(NULL, length + align, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint8_t *first = (uint8_t *)(((uintptr_t)room + align - 1) & -align);
+	uint8_t *room, *first;
 
+	length = (length + 4095) & -4096ul;
+	room = mmap(NULL, length + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
 	if (room == MAP_FAILED)
 		return NULL;
+	first = (uint8_t *)(((uintptr_t)room + align - 1) & -align);
 	if (first > room)
 		munmap(room, (size_t)(first - room));
 	munmap(first + length, align - (size_t)(first - room));
@@ -68,7 +70,7 @@ static void *aligned_room(size_t length, size_t align)
 static void act_mmap(struct call *call)
 {
 	size_t length = call_number(call, 1);
-	size_t align = call_option_number(call, "align", 0);
+	size_t align = call_option_number(call, "align", 2u << 20);
 	const char *at = call_option(call, "at");
 	int fd = (int)call_option_number(call, "fd", (uint64_t)-1);
 	int flags = call_flag(call, "private") ? MAP_PRIVATE : MAP_SHARED;
@@ -89,9 +91,9 @@ static void act_mmap(struct call *call)
 		flags = (flags & ~MAP_SHARED) | MAP_SHARED_VALIDATE | MAP_SYNC;
 	if (at)
 		where = (void *)expr_eval(call, at);
-	else if (align)
+	else
 		where = aligned_room(length, align);
-	if (at || align)
+	if (at || where)
 		flags |= MAP_FIXED;
 	mapped(call,
 	       mmap(where, length, prot, flags, fd, (off_t)call_option_number(call, "off", 0)));
