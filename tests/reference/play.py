@@ -107,26 +107,31 @@ class Ringfence:
 class Linux:
     """Plays a bundle on real Linux in QEMU."""
 
-    def __init__(self, build, kernel):
-        self.kernel = kernel
+    GUEST = [
+        "--qemu", "-blockdev null-co,node-name=media,size=16777216,read-zeroes=on",
+        "--device", "edu,addr=0x4",
+        "--device", "nvme,addr=0x5,drive=media,serial=x",
+        "--device", "e1000e,addr=0x6",
+        *[word for address in DEVICES.values() for word in ("--bind", address)],
+    ]
+
+    def __init__(self, build, kernel, boot=HERE.parent.parent / "scripts" / "reference-boot"):
+        self.command = [str(boot), "--kernel", str(kernel), *self.GUEST]
         self.player = f"{build}/tests/reference/player/player-static"
 
     def play(self, scripts, folder, timeout=540):
         folder = pathlib.Path(folder)
         path = folder / "linux.bundle"
         path.write_text(bundle(scripts))
-        output = boot(self.kernel, folder, {self.player: "/player", str(path): "/bundle"},
-                      ["/player", "-b", *device_options(), "/bundle"], timeout)
-        (folder / "linux.out").write_text(output)
-        return parse(output)
-
-
-def boot(kernel, folder, files, program, timeout):
-    command = ["scripts/reference-boot", "--kernel", kernel, "--out", str(folder / "boot")]
-    for source, target in files.items():
-        command += ["--file", f"{source}:{target}"]
-    subprocess.run([*command, "--", *program], check=True, timeout=timeout)
-    return (folder / "boot" / "stdout").read_text(errors="replace")
+        command = [*self.command, "--out", str(folder / "boot"), "--timeout", str(timeout),
+                   "--each", str(timeout), "--file", f"{self.player}:player",
+                   "--file", f"{path}:/bundle", "--", "player", *device_options(), "/bundle"]
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             errors="replace", timeout=timeout + 30)
+        (folder / "linux.out").write_text(run.stdout)
+        if run.returncode:
+            raise RuntimeError(f"the guest: {run.stderr.strip()[:400]}")
+        return parse(run.stdout)
 
 
 def compare(linux, ringfence):

@@ -52,9 +52,9 @@ static void act_dma(struct call *call)
 	volatile bool done = false;
 	int sig;
 
-	/* QEMU itself ends when its edu is asked for more than it has */
-	if (place > EDU_ROOM || bytes > EDU_ROOM - place)
-		script_error(call, "edu has 4096 bytes");
+	/* QEMU 7.2 ends when its edu is asked for more than it has, or for the last byte */
+	if (place >= EDU_ROOM || bytes >= EDU_ROOM - place)
+		script_error(call, "4095 bytes of edu can be reached");
 	FAULT_TRY(sig, start(bar, to, iova, bytes, place); done = idle(bar + DMA_CMD, DMA_START));
 	if (sig)
 		call_say(call, " %s", fault_name(sig));
