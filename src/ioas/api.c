@@ -59,17 +59,6 @@ int rf_ioas_copy(struct rf_ioas *to, struct rf_ioas *from, uint64_t from_iova, u
 	return ioas_user_copy(to, from, from_iova, length, prot, flags & RF_MAP_FIXED, iova);
 }
 
-/* In a windowed space, whether a range may be unmapped. */
-static int unmap_check(struct rf_ioas *ioas, uint64_t first, uint64_t last)
-{
-	int ret;
-
-	pthread_mutex_lock(&ioas->lock);
-	ret = window_check_unmap(ioas, first, last);
-	pthread_mutex_unlock(&ioas->lock);
-	return ret;
-}
-
 int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t flags,
 		  uint64_t *unmapped)
 {
@@ -86,13 +75,8 @@ int rf_ioas_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint32_t
 	} else if (!length || last < iova) {
 		return -EINVAL;
 	}
-	if (ioas_windowed(ioas)) {
-		ret = unmap_check(ioas, iova, last);
-		if (ret)
-			return ret;
-	}
-	ret = ioas_unmap_range(ioas, iova, last, IOAS_CUT_REFUSE, false, &done);
-	if (ret == -EINVAL || (!ret && !done && !(flags & RF_UNMAP_ALL)))
+	ret = ioas_unmap_range(ioas, iova, last, IOAS_CUT_ABSENT, false, &done);
+	if (!ret && !done && !(flags & RF_UNMAP_ALL))
 		ret = -ENOENT;
 	if (unmapped)
 		*unmapped = done;

@@ -302,12 +302,17 @@ int ioas_unmap_range(struct rf_ioas *ioas, uint64_t first, uint64_t last, enum i
 	*unmapped = 0;
 	pthread_mutex_lock(&ioas->lock);
 	part = part_from(ioas, first);
+	if (cut == IOAS_CUT_ABSENT && ioas_windowed(ioas)) {
+		ret = window_check_unmap(ioas, first, last);
+		if (ret)
+			goto unlock;
+	}
 	if (!part || part->seg.first > last)
 		goto unlock;
-	if (cut == IOAS_CUT_REFUSE) {
+	if (cut != IOAS_CUT_BY_FIRST) {
 		if (part->seg.first < first || part->seg.flags & PART_JOINED ||
 		    ioas_reaches(ioas, part, last)) {
-			ret = -EINVAL;
+			ret = cut == IOAS_CUT_ABSENT ? -ENOENT : -EINVAL;
 			goto unlock;
 		}
 	} else {

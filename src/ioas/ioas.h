@@ -53,7 +53,8 @@ bool ioas_find_first(struct rf_ioas *ioas, uint64_t first, uint64_t last, struct
  * How an unmap treats mappings that reach beyond the range.
  */
 enum ioas_cut {
-	IOAS_CUT_REFUSE, /* type1 v2, iommufd: any split fails with -EINVAL, nothing changes */
+	IOAS_CUT_REFUSE, /* type1 v2: any split fails with -EINVAL, nothing changes */
+	IOAS_CUT_ABSENT, /* the library: with -ENOENT; and -EINVAL is for what windows do not allow */
 	IOAS_CUT_BY_FIRST, /* type1 v1: mappings that begin inside go whole; one that begins before stays */
 };
 

@@ -131,6 +131,7 @@ struct access_link;
  * @nr_areas: mappings
  * @alignment: of IOVA, length and page offset of mappings
  * @no_large_pages: IOMMU_OPTION_HUGE_PAGES 0
+ * @windowed: only windows may be mapped; it changes once at most, with the lock held
  * @domains: those that hold every mapping
  * @ranges: what may be mapped: all that is not reserved, in order
  * @nr_ranges: how many; there is room for one more than reserved ranges fit
@@ -139,16 +140,15 @@ struct access_link;
  * @max_reserved: how many fit
  * @allowed: where the space may choose, in order
  * @nr_allowed: how many; 0: anywhere
- * @windowed: only windows may be mapped; it changes once at most, with the lock held
- * @windows: in order
- * @nr_windows: how many
- * @max_windows: how many fit
  * @accesses: those attached, by rising id
  * @next_access: the id of the newest
  * @access_idle: signalled when an access's unmap operation has returned
  * @account: of lazy mappings
  * @mode: of the account
  * @holder: of the pins
+ * @windows: in order
+ * @nr_windows: how many
+ * @max_windows: how many fit
  */
 struct rf_ioas {
 	pthread_mutex_t lock;
@@ -158,6 +158,7 @@ struct rf_ioas {
 	uint64_t nr_areas;
 	uint64_t alignment;
 	bool no_large_pages;
+	atomic_bool windowed;
 	struct ioas_domain *domains;
 	struct iommu_range *ranges;
 	unsigned nr_ranges;
@@ -166,16 +167,15 @@ struct rf_ioas {
 	unsigned max_reserved;
 	struct iommu_range *allowed;
 	unsigned nr_allowed;
-	atomic_bool windowed;
-	struct window *windows;
-	unsigned nr_windows;
-	unsigned max_windows;
 	struct access_link *accesses;
 	uint64_t next_access;
 	pthread_cond_t access_idle;
 	struct account *account;
 	enum account_mode mode;
 	struct pin_holder holder;
+	struct window *windows;
+	unsigned nr_windows;
+	unsigned max_windows;
 };
 
 /* part.c: the tree. With the lock held. */

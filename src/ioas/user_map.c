@@ -65,8 +65,9 @@ static const struct iommu_range *place_allowed(const struct rf_ioas *ioas, unsig
 }
 
 /* The same in a windowed space: the lowest place that is allowed, in any window that suits. */
-static int place_find_in_windows(struct rf_ioas *ioas, uint64_t addr, uint64_t length,
-				 uint32_t prot, uint64_t *iova)
+static int __attribute__((noinline))
+place_find_in_windows(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint32_t prot,
+		      uint64_t *iova)
 {
 	unsigned nr_allowed;
 	const struct iommu_range *allowed = place_allowed(ioas, &nr_allowed);

@@ -20,14 +20,17 @@
 #include "memory/fault.h"
 #include "memory/owner.h"
 
-#define PAGE	4096ull
-#define MIB	(1ull << 20)
-#define GIB	(1ull << 30)
-#define TIB	(1ull << 40)
-#define BASE	(4 * GIB) /* above the MSI window */
-#define BATCHES 15
-#define MILLION (1ull << 20)
-#define DENSE	100000ull
+#define PAGE	    4096ull
+#define MIB	    (1ull << 20)
+#define GIB	    (1ull << 30)
+#define TIB	    (1ull << 40)
+#define BASE	    (4 * GIB) /* above the MSI window */
+#define BATCHES	    15
+#define MILLION	    (1ull << 20)
+#define DENSE	    100000ull
+
+#define WINDOW_MAPS 20000u
+#define NR_WINDOWS  4u
 
 /* ns, in the kernel's core without the system call; Linux pins pages for a domain, we need not */
 #define QUOTED(what)	"Linux 6.12 iommufd, quoted: " what
@@ -375,6 +378,73 @@ static void bench_small(void)
 	    IOMMUFD ", extrapolated", "<= 20000 ns for the map");
 }
 
+/* Maps alone: what they made goes untimed. */
+static struct rf_ioas *space;
+
+static void map_many(uint64_t count)
+{
+	for (uint64_t iova = BASE; count--; iova += PAGE)
+		must(rf_ioas_map(space, owner, page, PAGE, RF_READ | RF_WRITE, RF_MAP_FIXED, &iova),
+		     "map");
+}
+
+static void user_map_many(uint64_t count)
+{
+	for (uint64_t iova = BASE; count--; iova += PAGE)
+		user_map(space, page, PAGE, true, iova);
+}
+
+static double map_cost(struct rf_ioas *in, void (*run)(uint64_t count))
+{
+	uint64_t unmapped;
+	double start;
+
+	space = in;
+	start = now();
+	run(WINDOW_MAPS);
+	start = now() - start;
+	must(rf_ioas_unmap(in, 0, 0, RF_UNMAP_ALL, &unmapped), "unmap all");
+	return start / WINDOW_MAPS;
+}
+
+/* By turns in a plain and in a windowed space, so that noise meets both. */
+static void bench_window(struct rf_ioas *plain, struct rf_ioas *windowed, const char *what,
+			 void (*run)(uint64_t count))
+{
+	double with[4 * BATCHES], without[4 * BATCHES];
+	char name[100];
+
+	for (unsigned b = 0; b < 4 * BATCHES; b++) {
+		without[b] = map_cost(plain, run);
+		with[b] = map_cost(windowed, run);
+	}
+	qsort(with, 4 * BATCHES, sizeof(*with), by_value);
+	qsort(without, 4 * BATCHES, sizeof(*without), by_value);
+	snprintf(name, sizeof(name), "%s one page in one window of %u", what, NR_WINDOWS);
+	row(name, with[2 * BATCHES], "ns", without[2 * BATCHES], "the same in a plain space",
+	    "<= 10 ns more");
+}
+
+static void bench_windows(void)
+{
+	struct domain *domains[2];
+	struct rf_ioas *plain, *windowed;
+	struct rf_window want = { .iova = BASE };
+
+	must(rf_ioas_new(NULL, 0, &plain), "new");
+	must(rf_ioas_new(NULL, RF_IOAS_WINDOWED, &windowed), "new");
+	must(ioas_get_domain(plain, iommu_kind_find(NULL), &domains[0]), "domain");
+	must(ioas_get_domain(windowed, iommu_kind_find(NULL), &domains[1]), "domain");
+	for (unsigned i = 0; i < NR_WINDOWS; i++, want.iova += GIB)
+		must(rf_ioas_create_window(windowed, &want, GIB, RF_WINDOW_FIXED, NULL), "window");
+	bench_window(plain, windowed, "map", map_many);
+	bench_window(plain, windowed, "iommufd map", user_map_many);
+	ioas_put_domain(plain, domains[0]);
+	ioas_put_domain(windowed, domains[1]);
+	rf_ioas_free(plain);
+	rf_ioas_free(windowed);
+}
+
 static void bench_full(void)
 {
 	uint64_t unmapped;
@@ -428,6 +498,7 @@ int main(void)
 	bench_full();
 	bench_translate();
 	bench_user();
+	bench_windows();
 	printf("\n]\n");
 
 	ioas_put_domain(ioas, domain);
