@@ -22,6 +22,33 @@ def apt_options(folder):
             "-o", "Debug::NoLocking=true"]
 
 
+def update_own(folder, options=()):
+    """The same sources as the system's, in lists of our own. Returns apt's options."""
+    own = [*apt_options(folder), *options]
+    subprocess.run(["apt-get", "-qq", *own, "update"], check=False, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    return own
+
+
+def update_security(folder):
+    """The security archive beside the mirror that the system uses, for systems whose sources leave it
+    out. None where that mirror is not laid out as Debian's."""
+    targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)",
+                              "Created-By: Packages"], check=False, capture_output=True, text=True)
+    for line in targets.stdout.splitlines():
+        uri, _, release = line.partition(" ")
+        if uri.rstrip("/").endswith("/debian") and "-" not in release:
+            break
+    else:
+        return None
+    sources = f"{folder}/apt/security.list"
+    os.makedirs(os.path.dirname(sources), exist_ok=True)
+    with open(sources, "w", encoding="utf-8") as file:
+        file.write(f"deb {uri.rstrip('/')}-security {release}-security main\n")
+    return update_own(folder, ["-o", f"Dir::Etc::SourceList={sources}",
+                               "-o", "Dir::Etc::SourceParts=/nonexistent"])
+
+
 def download(folder):
     """The package's file: in folder, where it stays for the next one, or the system's own copy."""
     os.makedirs(folder, exist_ok=True)
@@ -33,17 +60,20 @@ def download(folder):
         return cached[-1]
     print(f"fetching {PACKAGE}", flush=True)
     quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    # Where the system's package lists are missing, fetch some into the build folder.
-    for with_own in (False, True):
-        own = apt_options(os.path.abspath(folder)) if with_own else []
-        if with_own:
-            subprocess.run(["apt-get", "-qq", *own, "update"], **quiet, check=False)
+    # The system's lists first; where they are missing, or without the security archive that carries
+    # the package, lists of our own in the build folder.
+    for prepare in (lambda own: [], update_own, update_security):
+        own = prepare(os.path.abspath(folder))
+        if own is None:
+            continue
         done = subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=", *own, "download",
                                PACKAGE], **quiet, check=False)
         have = glob.glob(f"{folder}/{PACKAGE}_*.deb")
         if done.returncode == 0 and have:
             return have[0]
-    raise SourceError(f"cannot fetch {PACKAGE}: {done.stderr.strip() or 'apt gave no file'}")
+    reason = (done.stderr.strip() or "apt gave no file").splitlines()[0]
+    raise SourceError(f"cannot fetch {PACKAGE}: {reason}; it is in Debian 12's security archive: "
+                      "add bookworm-security to apt's sources")
 
 
 def version(deb):
