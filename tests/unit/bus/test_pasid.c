@@ -19,7 +19,8 @@
 #include "pasid/pasid.h"
 
 #define PAGE	4096u
-#define PAGES	8u
+#define SPAN	(64 * PAGE) /* of a space: a DMA of all of it takes a while */
+#define SPACES	3u
 #define IOVA	0x100000u
 #define CAP	0x100u
 #define BITS	14u
@@ -41,7 +42,7 @@ static struct rf_device *dev, *other;
 static struct rf_owner *owner;
 static struct pasid_space *space;
 static struct rf_pasid_set *set, *hers;
-static struct rf_ioas *spaces[3];
+static struct rf_ioas *spaces[SPACES];
 static struct domain *domain; /* of spaces[0] */
 static uint8_t *memory;
 static int log_pipe[2];
@@ -61,10 +62,10 @@ static void enable(struct rf_device *of, bool on)
 	config_write(of, CAP + 6, on ? ENABLE : 0, 2);
 }
 
-/* Page @page of the memory at IOVA of the space. */
-static void map(struct rf_ioas *ioas, unsigned page)
+/* Part @part of the memory at IOVA of the space. */
+static void map(struct rf_ioas *ioas, unsigned part)
 {
-	assert_int_equal(ioas_map_fixed(ioas, owner, (uintptr_t)memory + page * PAGE, IOVA, PAGE,
+	assert_int_equal(ioas_map_fixed(ioas, owner, (uintptr_t)memory + part * SPAN, IOVA, SPAN,
 					RF_READ | RF_WRITE, false),
 			 0);
 }
@@ -73,10 +74,10 @@ static void unmap(struct rf_ioas *ioas)
 {
 	uint64_t unmapped;
 
-	assert_int_equal(ioas_unmap_range(ioas, IOVA, IOVA + PAGE - 1, IOAS_CUT_REFUSE, false,
+	assert_int_equal(ioas_unmap_range(ioas, IOVA, IOVA + SPAN - 1, IOAS_CUT_REFUSE, false,
 					  &unmapped),
 			 0);
-	assert_int_equal(unmapped, PAGE);
+	assert_int_equal(unmapped, SPAN);
 }
 
 static uint32_t alloc(void)
@@ -91,11 +92,11 @@ static int setup(void **state)
 {
 	assert_int_equal(pipe(log_pipe), 0);
 	log_set_fd(log_pipe[1]);
-	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	memory = mmap(NULL, SPACES * SPAN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
-	for (unsigned i = 0; i < PAGES; i++)
-		memory[i * PAGE] = (uint8_t)(10 + i);
+	for (unsigned i = 0; i < SPACES; i++)
+		memory[i * SPAN] = (uint8_t)(10 + i);
 	owner = owner_new_self();
 	assert_non_null(owner);
 	blind = *iommu_kind_find(NULL);
@@ -126,7 +127,7 @@ static int teardown(void **state)
 		ioas_put(spaces[i]);
 	pasid_space_free(space);
 	owner_free(owner);
-	munmap(memory, PAGES * PAGE);
+	munmap(memory, SPACES * SPAN);
 	log_set_fd(2);
 	close(log_pipe[0]);
 	close(log_pipe[1]);
@@ -188,9 +189,9 @@ static void tagged_dma_goes_where_its_pasid_is_attached(void **state)
 	assert_int_equal(see(dev, one), 11);
 	assert_int_equal(see(dev, two), 12);
 	assert_int_equal(rf_dma_write_pasid(dev, one, IOVA + 5, &val, 1), 0);
-	assert_int_equal(memory[PAGE + 5], 99);
+	assert_int_equal(memory[SPAN + 5], 99);
 	assert_int_equal(memory[5], 0);
-	assert_int_equal(memory[2 * PAGE + 5], 0);
+	assert_int_equal(memory[2 * SPAN + 5], 0);
 	/* of this device only */
 	assert_int_equal(see(other, one), -ENODEV);
 	/* and whatever becomes of the rest */
@@ -238,11 +239,11 @@ static void what_is_not_attached_is_a_fault_with_its_pasid(void **state)
 	assert_int_equal(rf_dma_write_pasid(dev, UINT32_MAX, IOVA, &val, 1), -EINVAL);
 	logged_has("fewer PASID bits");
 	assert_int_equal(rf_pasid_attach(dev, set, pasid, spaces[1]), 0);
-	assert_int_equal(rf_dma_write_pasid(dev, pasid, IOVA + PAGE, &val, 1), -EFAULT);
-	logged_has("IOVA 0x101000 of PASID 0x1: not mapped; dropped");
+	assert_int_equal(rf_dma_write_pasid(dev, pasid, IOVA + SPAN, &val, 1), -EFAULT);
+	logged_has("IOVA 0x140000 of PASID 0x1: not mapped; dropped");
 	assert_int_equal(atomic_load(&stats()->faults) - faults, 5);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(memory[i * PAGE], 10 + i);
+		assert_int_equal(memory[i * SPAN], 10 + i);
 }
 
 static void bad_arguments_attach_nothing(void **state)
@@ -410,28 +411,37 @@ static uint32_t tags[2];
 
 static void *writer(void *arg)
 {
-	uint8_t buf[256];
+	uint8_t *buf = malloc(SPAN);
 
-	memset(buf, 0xee, sizeof(buf));
+	memset(buf, 0xee, SPAN);
 	while (!atomic_load(&stop)) {
-		rf_dma_write_pasid(dev, tags[0], IOVA, buf, sizeof(buf));
-		rf_dma_write_pasid(dev, tags[1], IOVA, buf, sizeof(buf));
+		rf_dma_write_pasid(dev, tags[0], IOVA, buf, SPAN);
+		rf_dma_write_pasid(dev, tags[1], IOVA, buf, SPAN);
 		atomic_fetch_add(&rounds, 1);
 	}
+	free(buf);
 	return NULL;
 }
 
 /* Nobody writes there any more. */
-static void stays_clean(unsigned page)
+static void stays_clean(unsigned part)
 {
+	uint8_t *at = memory + part * SPAN;
 	unsigned before;
 
-	memset(memory + page * PAGE, 0, 256);
+	memset(at, 0, SPAN);
 	before = atomic_load(&rounds);
 	while (atomic_load(&rounds) < before + 2)
 		sched_yield();
-	for (unsigned i = 0; i < 256; i++)
-		assert_int_equal(*(volatile uint8_t *)(memory + page * PAGE + i), 0);
+	for (unsigned i = 0; i < SPAN; i += 256)
+		assert_int_equal(*(volatile uint8_t *)(at + i), 0);
+}
+
+/* The writer is in the midst of it, as often as not. */
+static void wait_for_writes(unsigned part)
+{
+	while (!*(volatile uint8_t *)(memory + part * SPAN))
+		sched_yield();
 }
 
 static pthread_t start_writer(void)
@@ -464,9 +474,8 @@ static void unmap_and_detach_wait_for_tagged_dma(void **state)
 	assert_int_equal(rf_pasid_attach(dev, set, tags[0], spaces[0]), 0);
 	assert_int_equal(rf_pasid_attach(dev, set, tags[1], spaces[0]), 0);
 	thread = start_writer();
-	for (unsigned round = 0; round < 300; round++) {
-		if (round % 8 == 0)
-			usleep(20);
+	for (unsigned round = 0; round < 200; round++) {
+		wait_for_writes(0);
 		switch (round % 3) {
 		case 0:
 			unmap(spaces[0]);
@@ -502,9 +511,10 @@ static void replace_has_no_hole_and_no_rest(void **state)
 	tags[1] = tags[0];
 	assert_int_equal(rf_pasid_attach(dev, set, tags[0], spaces[1]), 0);
 	thread = start_writer();
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < 200; round++) {
 		unsigned to = 1 + round % 2, from = 3 - to;
 
+		wait_for_writes(from);
 		assert_int_equal(rf_pasid_replace(dev, set, tags[0], spaces[to]), 0);
 		stays_clean(from);
 	}

@@ -189,11 +189,59 @@ static void data_changes_under_the_hands_of_readers(void **state)
 	assert_true(atomic_load(&found) > 0);
 }
 
+/* One number goes from set to set as fast as can be: whose pointer is it? */
+static struct object lasting[WRITERS] = { { 1, 0 }, { 1, 1 } };
+
+static void *change_hands(void *arg)
+{
+	unsigned me = (unsigned)(uintptr_t)arg;
+
+	for (unsigned round = 0; round < 10 * ROUNDS; round++) {
+		uint32_t pasid;
+
+		if (!rf_pasid_alloc(sets[me], 1, 1, &lasting[me], &pasid))
+			assert_int_equal(rf_pasid_free(sets[me], pasid), 0);
+	}
+	return NULL;
+}
+
+static void *read_changing(void *arg)
+{
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		struct object *object = pasid_find_typed(space, types[0], 1, NULL);
+
+		assert_true(!object || object == &lasting[0]);
+		object = rf_pasid_find(sets[1], 1, NULL);
+		assert_true(!object || object == &lasting[1]);
+	}
+	return NULL;
+}
+
+static void a_number_that_changes_hands_is_never_mixed_up(void **state)
+{
+	pthread_t writers[WRITERS], reader;
+
+	atomic_store(&stop, false);
+	for (unsigned i = 0; i < WRITERS; i++)
+		sets[i] = new_set(types[i], &alice, 1);
+	assert_int_equal(pthread_create(&reader, NULL, read_changing, NULL), 0);
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, change_hands, (void *)i), 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(writers[i], NULL);
+	atomic_store(&stop, true);
+	pthread_join(reader, NULL);
+	for (unsigned i = 0; i < WRITERS; i++)
+		rf_pasid_set_free(sets[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(finds_see_no_poison_and_nothing_of_others, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_number_that_changes_hands_is_never_mixed_up,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(data_changes_under_the_hands_of_readers, setup,
 						teardown),
 	};
