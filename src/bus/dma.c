@@ -27,10 +27,10 @@
  * struct dma - one DMA of a device
  * @dev: the device
  * @iova: its first IOVA
- * @pasid: what it is tagged with, or NO_PASID
  * @buf: the model's memory; only read for RF_WRITE
  * @len: bytes
  * @prot: RF_READ: the device reads memory; RF_WRITE: it writes
+ * @pasid: what it is tagged with, or NO_PASID
  * @done: bytes copied
  * @domain: by which domain they were
  * @why: what stopped it, NULL: nothing
@@ -38,10 +38,10 @@
 struct dma {
 	struct rf_device *dev;
 	uint64_t iova;
-	uint32_t pasid;
 	uint8_t *buf;
 	size_t len;
 	uint32_t prot;
+	uint32_t pasid;
 	size_t done;
 	const struct domain *domain;
 	const char *why;
@@ -74,7 +74,7 @@ static void dma_note_owner(struct rf_device *dev, struct rf_owner *owner)
 }
 
 /* Copy as far as it goes. Inside the gate. */
-static int dma_step(struct dma *dma, struct domain *domain)
+static FOR_BOTH int dma_step(struct dma *dma, struct domain *domain)
 {
 	struct translation to;
 	size_t len;
@@ -160,7 +160,7 @@ static FOR_BOTH int dma_try_moving(struct dma *dma, bool tagged)
 	return ret;
 }
 
-static int dma_check(struct dma *dma)
+static FOR_BOTH int dma_check(struct dma *dma)
 {
 	if (!(config_byte(dma->dev, CFG_COMMAND) & COMMAND_MASTER)) {
 		dma->why = "bus mastering is off (COMMAND.MASTER=0)";

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What PASIDs cost: finding what belongs to one, allocating and freeing among few and
+ * many, replacing a private pointer, and DMA with and without one. Prints a JSON list
+ * of name, value, unit, and a peer's figure. Each value is a median of several batches.
+ *
+ * Two threads find in one set, each objects of its own, as the IOMMU's and a device's
+ * would: a reference count that both fight for is not what is measured.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/rcu.h"
+#include "bus/device.h"
+#include "ioas/ioas.h"
+#include "memory/fault.h"
+#include "memory/owner.h"
+#include "pasid/pasid.h"
+
+#define PAGE	4096u
+#define BATCHES 15
+#define FINDS	400000u
+#define FEW	10u
+#define MANY	1000000u
+#define OBJECTS 64u
+
+/* ns; of liburcu 0.13, read lock and unlock with nothing between, on the reference machine */
+#define URCU	  "liburcu-bp, read lock and unlock alone, quoted"
+#define URCU_PAIR 0.9
+
+struct object {
+	_Alignas(64) _Atomic unsigned refs;
+};
+
+static const struct rf_pasid_type type = { "bench" };
+static const struct rf_pci_model model = {
+	.abi = RF_MODEL_ABI,
+	.name = "bench",
+	.caps = RF_PCI_CAP_PCIE | RF_PCI_CAP_PASID,
+	.pasid_bits = 20,
+};
+
+static struct object objects[OBJECTS];
+static uint32_t pasids[OBJECTS];
+static struct pasid_space *space;
+static struct rf_pasid_set *set;
+static struct rf_device *dev;
+static uint64_t sink;
+static bool first_row = true;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void must(int ret, const char *what)
+{
+	if (!ret)
+		return;
+	fprintf(stderr, "bench_pasid: %s: %d\n", what, ret);
+	exit(1);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median of BATCHES batches of @count operations, in ns an operation. */
+static double median(void (*run)(uint32_t count), uint32_t count)
+{
+	double batch[BATCHES];
+
+	run(count);
+	for (unsigned b = 0; b < BATCHES; b++) {
+		double start = now();
+
+		run(count);
+		batch[b] = (now() - start) / count;
+	}
+	qsort(batch, BATCHES, sizeof(*batch), by_value);
+	return batch[BATCHES / 2];
+}
+
+static void row(const char *name, double value, double peer, const char *peer_name, const char *aim)
+{
+	printf("%s\n {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"ns\", ", first_row ? "[" : ",",
+	       name, value);
+	printf("\"peer\": %.4g, \"peer_name\": \"%s\", \"aim\": \"%s\"}", peer, peer_name, aim);
+	first_row = false;
+}
+
+/* Plainly, as this thread alone counts; the atomic one is a second row. */
+static bool getter_plain(void *data)
+{
+	struct object *object = data;
+
+	return atomic_load_explicit(&object->refs, memory_order_relaxed);
+}
+
+static bool getter_ref(void *data)
+{
+	struct object *object = data;
+	unsigned refs = atomic_load_explicit(&object->refs, memory_order_relaxed);
+
+	while (refs && !atomic_compare_exchange_weak(&object->refs, &refs, refs + 1))
+		;
+	return refs;
+}
+
+static void find_in(uint32_t first, uint32_t count, bool (*getter)(void *data))
+{
+	uintptr_t sum = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		sum += (uintptr_t)rf_pasid_find(set, pasids[first + i % (OBJECTS / 2)], getter);
+	if (!sum)
+		must(-1, "nothing found");
+}
+
+static void find_plain(uint32_t count)
+{
+	find_in(0, count, getter_plain);
+}
+
+static void find_ref(uint32_t count)
+{
+	find_in(0, count, getter_ref);
+}
+
+static void find_typed(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		sink += (uintptr_t)pasid_find_typed(space, &type, pasids[i % OBJECTS],
+						    getter_plain);
+}
+
+static void ref_alone(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		sink += getter_ref(&objects[i % (OBJECTS / 2)]);
+}
+
+/* What the thread itself ran: it shares the machine. */
+static double thread_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+struct finder {
+	pthread_barrier_t *start;
+	bool (*getter)(void *data);
+	uint32_t first;
+	double each;
+};
+
+static void *find_thread(void *arg)
+{
+	struct finder *finder = arg;
+	double batch[BATCHES];
+
+	for (unsigned b = 0; b < BATCHES; b++) {
+		double start;
+
+		pthread_barrier_wait(finder->start);
+		start = thread_now();
+		find_in(finder->first, FINDS, finder->getter);
+		batch[b] = (thread_now() - start) / FINDS;
+	}
+	qsort(batch, BATCHES, sizeof(*batch), by_value);
+	finder->each = batch[BATCHES / 2];
+	return NULL;
+}
+
+/* @nr 1 or 2 threads: the slower one. */
+static double find_threads(unsigned nr, bool (*getter)(void *data))
+{
+	struct finder finders[2];
+	pthread_barrier_t start;
+	pthread_t thread;
+
+	pthread_barrier_init(&start, NULL, nr);
+	for (unsigned i = 0; i < 2; i++)
+		finders[i] = (struct finder){ &start, getter, i * OBJECTS / 2, 0 };
+	if (nr == 2)
+		must(pthread_create(&thread, NULL, find_thread, &finders[1]), "thread");
+	find_thread(&finders[0]);
+	if (nr == 2)
+		pthread_join(thread, NULL);
+	pthread_barrier_destroy(&start);
+	return finders[0].each > finders[1].each ? finders[0].each : finders[1].each;
+}
+
+static void alloc_free(uint32_t count)
+{
+	uint32_t pasid;
+
+	for (uint32_t i = 0; i < count; i++) {
+		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[0], &pasid), "alloc");
+		must(rf_pasid_free(set, pasid), "free");
+	}
+}
+
+/* Of those that live, one goes and one comes, somewhere: no cache helps. */
+static void free_alloc_anywhere(uint32_t count)
+{
+	uint32_t at = 1, pasid;
+
+	for (uint32_t i = 0; i < count; i++) {
+		at = (at * 1664525u + 1013904223u) & RF_PASID_MAX;
+		if (rf_pasid_free(set, at))
+			continue;
+		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[0], &pasid), "alloc");
+	}
+}
+
+static void set_data(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		must(rf_pasid_set_data(set, pasids[0], &objects[0], NULL), "set_data");
+}
+
+static void sync_alone(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		must(rf_pasid_sync(), "sync");
+}
+
+static void fill(uint32_t live)
+{
+	uint32_t pasid;
+
+	for (uint32_t i = rf_pasid_set_used(set); i < live; i++)
+		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[0], &pasid), "fill");
+}
+
+static void bench_sets(void)
+{
+	double few, one, ref;
+
+	must(pasid_space_new(&space), "space");
+	must(pasid_set_new(space, &type, &type, RF_PASID_MAX, &set), "set");
+	fill(FEW);
+	few = median(alloc_free, FINDS);
+	row("PASID alloc + free, 10 live", few, 0, "", "<= 150 ns");
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		atomic_init(&objects[i].refs, 1);
+		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[i], &pasids[i]), "object");
+	}
+	one = median(find_plain, FINDS);
+	row("PASID find with a getter", one, URCU_PAIR, URCU, "<= 10 ns");
+	rcu_set_fenced(true);
+	row("the same, where the kernel has no membarrier", median(find_plain, FINDS), one,
+	    "with membarrier", "");
+	rcu_set_fenced(false);
+	row("the same, each of two threads, of their own time", find_threads(2, getter_plain),
+	    find_threads(1, getter_plain), "one thread", "not slower");
+	ref = median(ref_alone, FINDS);
+	one = median(find_ref, FINDS);
+	row("PASID find whose getter takes a reference", one, ref, "taking it alone, same run", "");
+	row("the same, each of two threads, of their own time", find_threads(2, getter_ref),
+	    find_threads(1, getter_ref), "one thread", "not slower");
+	row("PASID find by type", median(find_typed, FINDS), URCU_PAIR, URCU, "");
+	row("PASID set_data", median(set_data, FINDS), 0, "", "");
+	row("PASID sync, nobody else runs", median(sync_alone, 2000), 0, "", "");
+	fill(MANY);
+	row("PASID alloc + free, 1,000,000 live", median(alloc_free, FINDS), few, "10 live",
+	    "<= 150 ns");
+	row("the same, any of them", median(free_alloc_anywhere, FINDS), 0, "", "");
+}
+
+/* DMA of eight bytes: what a queue entry is. */
+static void dma_plain(uint32_t count)
+{
+	uint64_t val = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		must(rf_dma_read(dev, PAGE + i % 64 * 8, &val, sizeof(val)), "read");
+		sink += val;
+	}
+}
+
+static void dma_tagged(uint32_t count)
+{
+	uint64_t val = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		must(rf_dma_read_pasid(dev, pasids[1], PAGE + i % 64 * 8, &val, sizeof(val)),
+		     "read");
+		sink += val;
+	}
+}
+
+static void bench_dma(void)
+{
+	struct pci_address at = { .bus = 1 };
+	struct rf_owner *owner = owner_new_self();
+	struct rf_ioas *ioas;
+	struct domain *domain;
+	uint64_t unmapped;
+	double plain;
+	char *error;
+	void *page;
+
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(page == MAP_FAILED, "mmap");
+	must(device_new(&model, &at, NULL, &dev, &error), "device");
+	dev->iommu = iommu_kind_find(NULL);
+	dev->group = (struct rf_group *)page; /* some group */
+	config_write(dev, 4, 4, 2);
+	config_write(dev, dev->cap_pasid + 6u, 1, 2);
+	must(ioas_new(&ioas), "ioas");
+	must(ioas_map_fixed(ioas, owner, (uintptr_t)page, PAGE, PAGE, RF_READ, false), "map");
+	must(ioas_get_domain(ioas, dev->iommu, &domain), "domain");
+	must(device_attach(dev, domain), "attach");
+	must(rf_pasid_attach(dev, set, pasids[1], ioas), "attach");
+	plain = median(dma_plain, FINDS);
+	row("DMA of 8 bytes, untagged", plain, 0, "", "");
+	row("the same, tagged with a PASID", median(dma_tagged, FINDS), plain, "untagged", "");
+	must(rf_pasid_detach(dev, set, pasids[1]), "detach");
+	device_detach(dev);
+	ioas_put_domain(ioas, domain);
+	must(ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, true, &unmapped), "unmap");
+	ioas_put(ioas);
+	dev->group = NULL;
+	device_free(dev);
+	owner_free(owner);
+}
+
+int main(void)
+{
+	must(fault_install(), "fault_install");
+	bench_sets();
+	bench_dma();
+	pasid_space_free(space);
+	printf("\n]\n");
+	return sink == 42;
+}
