@@ -143,14 +143,21 @@ def as_said(together):
                   for group, members in together.items())
 
 
+def numbers(functions, ours):
+    """Functions whose group has another number than on Linux, which counts as it finds them."""
+    said = {address: number for number, members in ours.items() for address in members}
+    return [f"{f.address}: group {f.group} on Linux, {said.get(f.address)} on Ringfence"
+            for f in functions if f.group != said.get(f.address)]
+
+
 def ringfence_groups(ringfence, *options):
-    """The same from `ringfence groups OPTION...`."""
+    """{number or None: [address]} from `ringfence groups OPTION...`."""
     done = subprocess.run([ringfence, "groups", "--json", *options], capture_output=True, text=True,
                           timeout=60, check=False)
     if done.returncode:
         raise ValueError(done.stderr.strip() or f"ringfence groups: status {done.returncode}")
-    return as_said({entry["group"]: [device["address"] for device in entry["devices"]]
-                    for entry in json.loads(done.stdout)["groups"]})
+    return {entry["group"]: [device["address"] for device in entry["devices"]]
+            for entry in json.loads(done.stdout)["groups"]}
 
 
 def without(groups, absent):
@@ -159,9 +166,10 @@ def without(groups, absent):
     return sorted(group for group in kept if group)
 
 
-def differences(ringfence, functions, folder):
+def differences(ringfence, functions, folder, numbered):
     """Groups as Ringfence computes them from the functions' configuration spaces, read in both ways
-    that it has: lines that say what differs from Linux's. The folder is for files."""
+    that it has: lines that say what differs from Linux's; also numbers, if numbered, that is where
+    no function came to Linux later than its neighbours. The folder is for files."""
     linux = linux_groups(functions)
     # What lspci prints does not tell which functions Linux translates nothing for.
     absent = ["none"] + [f.address for f in functions if f.group is None]
@@ -176,8 +184,9 @@ def differences(ringfence, functions, folder):
         file.write(done.stdout)
     sysfs = ringfence_groups(ringfence, "--sysfs", f"{folder}/sys")
     listed = ringfence_groups(ringfence, "--machine", f"{folder}/machine.json")
-    return (difference("sysfs", linux, sysfs) +
-            difference("lspci", without(linux, absent), without(listed, absent)))
+    return (difference("sysfs", linux, as_said(sysfs)) +
+            difference("lspci", without(linux, absent), without(as_said(listed), absent)) +
+            (numbers(functions, sysfs) if numbered else []))
 
 
 def difference(way, linux, ours):

@@ -16,14 +16,15 @@ sys.path.insert(0, os.path.dirname(HERE))
 from groups import fixture, topologies  # noqa: E402  pylint: disable=wrong-import-position
 
 
-def wrong_with(path, ringfence):
-    functions = fixture.load(path)
+def wrong_with(name, described, ringfence):
+    functions = fixture.load(topologies.recorded(name))
+    numbered = name in described and topologies.numbered(described[name])
     linux = fixture.linux_groups(functions)
     if len(functions) < 5 or len(linux) < 2:
         return ["the fixture is too short"]
     with tempfile.TemporaryDirectory(prefix="rf-groups-") as folder:
         try:
-            return fixture.differences(ringfence, functions, folder)
+            return fixture.differences(ringfence, functions, folder, numbered)
         except ValueError as error:
             return [str(error)]
 
@@ -32,9 +33,9 @@ def main():
     ringfence = os.path.abspath(sys.argv[1])
     names = sorted(os.path.basename(path).removesuffix(".fixture")
                    for path in glob.glob(f"{HERE}/*.fixture"))
-    results = [(name, wrong_with(f"{HERE}/{name}.fixture", ringfence)) for name in names]
-    described = sorted(topology["name"] for topology in topologies.table())
-    results.append(("each topology is recorded", [] if described == names else
+    described = {topology["name"]: topology for topology in topologies.table()}
+    results = [(name, wrong_with(name, described, ringfence)) for name in names]
+    results.append(("each topology is recorded", [] if sorted(described) == names else
                     [f"not in both: {' '.join(sorted(set(described) ^ set(names)))}"]))
     print(f"1..{len(results)}")
     for number, (name, wrong) in enumerate(results, 1):
