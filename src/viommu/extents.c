@@ -4,8 +4,7 @@
  *
  * A change carves its range out and puts at most one extent in. Carving cuts at
  * most two: a piece of each goes to those taken out, and an extent that reaches out
- * on both sides leaves a tail. So one change needs at most three new extents, and
- * keeps at most two.
+ * on both sides leaves a tail. So one change needs at most three new extents.
  */
 #include "viommu/extents.h"
 
@@ -91,7 +90,7 @@ void extents_lookup(const struct extents *extents, uint64_t iova, uint64_t last,
 
 int extents_reserve(struct extents *extents, size_t changes)
 {
-	return slab_reserve(&extents->slab, 2 * changes + 1);
+	return slab_reserve(&extents->slab, 3 * changes);
 }
 
 void extents_unreserve(struct extents *extents)
