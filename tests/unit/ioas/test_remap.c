@@ -244,8 +244,8 @@ static void devices_never_find_a_hole(void **state)
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
-	assert_int_equal(atomic_load(&holes), 0);
 	domain_del_gate(domain, &gate);
+	assert_int_equal(atomic_load(&holes), 0);
 	munmap(stable, 16 * PAGE);
 }
 

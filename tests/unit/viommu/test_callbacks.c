@@ -68,12 +68,14 @@ static void let_one_join(struct rf_listener *listener, const struct rf_notice *n
 
 static void a_newcomer_hears_what_comes_after(void **state)
 {
-	struct ear first = { .then = let_one_join };
+	struct ear first = { .then = let_one_join }, second = { 0 };
 	struct rf_mapping batch[2] = { pages(1, 1, 0xa, RW), pages(2, 2, 0xc, RW) };
 
 	memset(others, 0, sizeof(others));
 	joined = NULL;
 	listen(&first, U | M);
+	/* before whom it does not come */
+	listen(&second, U | M);
 	announce(5, 5, 0xe, RW);
 	/* nothing of the change under way, neither of its UNMAP nor of its MAP */
 	assert_heard(&others[0], "");

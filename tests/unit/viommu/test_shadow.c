@@ -317,8 +317,8 @@ static void a_replaced_page_has_no_hole(void **state)
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
-	assert_int_equal(atomic_load(&holes), 0);
 	domain_del_gate(domain, &gate);
+	assert_int_equal(atomic_load(&holes), 0);
 	assert_int_equal(rf_listener_failures(rf_shadow_listener(shadow), NULL), 0);
 }
 
