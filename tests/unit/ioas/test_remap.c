@@ -163,7 +163,7 @@ static void windows_bound_what_is_remapped(void **state)
 #define NR    2048u
 #define FIRST (GIB - NR / 2 * PAGE)
 
-static void replacements_are_those_of_a_loop_over_pages(void **state)
+static void remap_at_random(struct domain *other)
 {
 	static uintptr_t model[NR];
 	uint64_t seed = 42;
@@ -189,13 +189,54 @@ static void replacements_are_those_of_a_loop_over_pages(void **state)
 			model[first + i] = prot ? addr + i * PAGE : 0;
 		if (round % 16)
 			continue;
-		for (unsigned i = 0; i < NR; i++)
+		for (unsigned i = 0; i < NR; i++) {
+			struct translation t = { 0 };
+
 			assert_true(lookup(FIRST + i * PAGE) == model[i]);
+			assert_int_equal(domain_translate(other, FIRST + i * PAGE, 0, &t),
+					 model[i] ? 0 : -EFAULT);
+			assert_true(t.addr == model[i]);
+		}
 	}
 	assert_true(failed > 100);
 	assert_int_equal(rf_ioas_remap(ioas, 0, GIB * 4, NULL, NULL, 0), 0);
 	assert_int_equal(ioas_nr_areas(ioas), 0);
 	assert_true(domain_nr_tables(domain) < 70);
+}
+
+static void replacements_are_those_of_a_loop_over_pages(void **state)
+{
+	struct domain *other;
+
+	remap_at_random(domain);
+	/* an IOMMU with smaller pages beside the first */
+	assert_int_equal(ioas_get_domain(ioas, iommu_kind_mock(0), &other), 0);
+	remap_at_random(other);
+	ioas_put_domain(ioas, other);
+}
+
+static void count_dirty(void *arg, uint64_t first, uint64_t last)
+{
+	*(uint64_t *)arg += last - first + 1;
+}
+
+static void pages_that_are_replaced_are_clean(void **state)
+{
+	char *memory = pages(8);
+	struct domain *mock;
+	uint64_t bytes = 0;
+
+	assert_int_equal(ioas_get_domain(ioas, iommu_kind_mock(0), &mock), 0);
+	assert_int_equal(domain_enable_dirty_tracking(mock), 0);
+	assert_int_equal(map_at(FIRST, memory, 4 * PAGE), 0);
+	assert_int_equal(domain_set_dirty_tracking(mock, true), 0);
+	domain_mark_dirty(mock, FIRST, FIRST + 4 * PAGE - 1);
+	assert_int_equal(remap(FIRST + PAGE, memory + 4 * PAGE, PAGE, RW), 0);
+	assert_int_equal(
+		domain_read_dirty(mock, FIRST, FIRST + 4 * PAGE - 1, true, count_dirty, &bytes), 0);
+	assert_int_equal(bytes, 3 * PAGE);
+	ioas_put_domain(ioas, mock);
+	munmap(memory, 8 * PAGE);
 }
 
 /* A device reads pages that are replaced and cut around, and finds them always. */
@@ -261,6 +302,7 @@ int main(void)
 		TEST(memory_held_by_an_access_stays),
 		TEST(windows_bound_what_is_remapped),
 		TEST(replacements_are_those_of_a_loop_over_pages),
+		TEST(pages_that_are_replaced_are_clean),
 		TEST(devices_never_find_a_hole),
 	};
 
