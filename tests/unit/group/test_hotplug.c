@@ -5,6 +5,7 @@
 #include "fixture.h"
 #include "ioas/ioas.h"
 #include "memory/owner.h"
+#include "pasid/pasid.h"
 
 #define PAGE   4096u
 #define MAPPED 0x10000u
@@ -14,6 +15,8 @@ static const struct rf_pci_model model = {
 	.name = "member",
 	.vendor = 0x1234,
 	.int_pin = 1,
+	.caps = RF_PCI_CAP_PCIE | RF_PCI_CAP_PASID,
+	.pasid_bits = 20,
 	.bars = { { .size = 8192, .areas = { { 0, 4096, RF_AREA_RAM } } } },
 };
 
@@ -347,6 +350,40 @@ static void a_parent_stays_as_long_as_its_children(void **state)
 	assert_null(groups);
 }
 
+/* The group functions do not touch them; leaving the group ends them. */
+static void pasids_are_attached_until_the_device_leaves(void **state)
+{
+	static const struct rf_pasid_type type = { "test" };
+	struct rf_device *dev = add_member(1);
+	struct pasid_space *space;
+	struct rf_pasid_set *pasids;
+	uint32_t pasid, got;
+	uint8_t byte;
+
+	assert_int_equal(pasid_space_new(&space), 0);
+	assert_int_equal(pasid_set_new(space, &type, &type, 9, &pasids), 0);
+	assert_int_equal(rf_pasid_alloc(pasids, 1, RF_PASID_MAX, NULL, &pasid), 0);
+	config_write(dev, dev->cap_pasid + 6u, 1, 2);
+	assert_int_equal(rf_pasid_attach(dev, pasids, pasid, ioas), 0);
+	assert_int_equal(rf_dma_read_pasid(dev, pasid, MAPPED, &byte, 1), 0);
+	assert_int_equal(rf_group_attach(group, ioas), 0);
+	rf_group_detach(group);
+	assert_int_equal(dma(dev), -ENODEV);
+	assert_int_equal(rf_dma_read_pasid(dev, pasid, MAPPED, &byte, 1), 0);
+	assert_int_equal(rf_pasid_free(pasids, pasid), 0);
+	assert_int_equal(rf_pasid_alloc(pasids, pasid, pasid, NULL, &got), -ENOSPC);
+
+	device_get(dev);
+	rf_group_remove_device(dev);
+	assert_int_equal(rf_dma_read_pasid(dev, pasid, MAPPED, &byte, 1), -ENODEV);
+	assert_int_equal(rf_pasid_alloc(pasids, pasid, pasid, NULL, &got), 0);
+	assert_int_equal(rf_pasid_attach(dev, pasids, pasid, ioas), -EPERM);
+	bus_remove_device(dev);
+	device_put(dev);
+	rf_pasid_set_free(pasids);
+	pasid_space_free(space);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -361,6 +398,7 @@ int main(void)
 		CASE(a_newcomer_is_attached),
 		CASE(a_newcomer_that_cannot_be_attached_is_quarantined),
 		CASE(a_removed_device_reads_as_ones_and_reaches_nothing),
+		CASE(pasids_are_attached_until_the_device_leaves),
 		CASE(a_parent_stays_as_long_as_its_children),
 	};
 
