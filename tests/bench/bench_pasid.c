@@ -129,6 +129,20 @@ static void find_in(uint32_t first, uint32_t count, bool (*getter)(void *data))
 		must(-1, "nothing found");
 }
 
+static void section(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rcu_leave(rcu_enter());
+}
+
+static void gates(uint32_t count)
+{
+	static struct gate gate;
+
+	for (uint32_t i = 0; i < count; i++)
+		gate_leave(&gate, gate_enter(&gate));
+}
+
 static void find_plain(uint32_t count)
 {
 	find_in(0, count, getter_plain);
@@ -261,20 +275,23 @@ static void bench_sets(void)
 		atomic_init(&objects[i].refs, 1);
 		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[i], &pasids[i]), "object");
 	}
+	row("RCU section, entered and left", median(section, FINDS), URCU_PAIR, URCU, "");
+	row("the same as a gate", median(gates, FINDS), URCU_PAIR, URCU, "");
 	one = median(find_plain, FINDS);
-	row("PASID find with a getter", one, URCU_PAIR, URCU, "<= 10 ns");
+	row("PASID find with a getter", one, 0, "", "<= 10 ns");
 	rcu_set_fenced(true);
 	row("the same, where the kernel has no membarrier", median(find_plain, FINDS), one,
 	    "with membarrier", "");
 	rcu_set_fenced(false);
 	row("the same, each of two threads, of their own time", find_threads(2, getter_plain),
 	    find_threads(1, getter_plain), "one thread", "not slower");
+	row("PASID find by type", median(find_typed, FINDS), one, "by set", "");
 	ref = median(ref_alone, FINDS);
 	one = median(find_ref, FINDS);
-	row("PASID find whose getter takes a reference", one, ref, "taking it alone, same run", "");
+	row("PASID find whose getter takes a reference", one, ref, "taking it alone, same run",
+	    "<= 10 ns");
 	row("the same, each of two threads, of their own time", find_threads(2, getter_ref),
 	    find_threads(1, getter_ref), "one thread", "not slower");
-	row("PASID find by type", median(find_typed, FINDS), URCU_PAIR, URCU, "");
 	row("PASID set_data", median(set_data, FINDS), 0, "", "");
 	row("PASID sync, nobody else runs", median(sync_alone, 2000), 0, "", "");
 	fill(MANY);
