@@ -54,7 +54,8 @@ struct rf_shadow_ops {
  * memory or to the new and never nowhere, unless rf_ioas_remap() cannot do that
  * (an access holds it, no memory): then it is unmapped first.
  *
- * Where mapping fails, the failure is reported as of any listener
+ * What the space may not map, be it reserved or between its windows, is left out. Where that
+ * is so, or mapping fails, the failure is reported as of any listener
  * (rf_listener_failures()) and nothing is mapped there, not what was there before
  * either; rf_listener_replay() tries again.
  *

@@ -19,7 +19,8 @@
 #include "ioas/ioas.h"
 #include "viommu/region.h"
 
-#define PAGE 4096ull
+#define PAGE	      4096ull
+#define SHADOW_RANGES 64u
 
 /**
  * struct rf_shadow - a space that follows a region
@@ -107,6 +108,36 @@ static int shadow_remap(struct rf_shadow *shadow, uint64_t first, uint64_t last,
 			     memory->addr, prot);
 }
 
+static int shadow_set(struct rf_shadow *shadow, uint64_t first, uint64_t last,
+		      const struct rf_shadow_memory *memory, uint32_t prot, bool clean);
+
+/*
+ * Where [first, last] touches what the space may not map (the window for interrupts, what
+ * lies between its own windows), map the rest of it. False: that is not why.
+ */
+static bool shadow_set_usable(struct rf_shadow *shadow, uint64_t first, uint64_t last,
+			      const struct rf_shadow_memory *memory, uint32_t prot, bool clean)
+{
+	struct iommu_range ranges[SHADOW_RANGES];
+	unsigned nr = ioas_ranges(shadow->ioas, ranges, SHADOW_RANGES);
+	uint64_t from = first + shadow->offset;
+	uint64_t to = last + shadow->offset;
+	bool cut = false;
+
+	for (unsigned i = 0; i < nr && i < SHADOW_RANGES; i++) {
+		uint64_t low = from > ranges[i].first ? from : ranges[i].first;
+		uint64_t high = to < ranges[i].last ? to : ranges[i].last;
+		struct rf_shadow_memory part = { memory->owner, (char *)memory->addr + (low - from),
+						 high - low + 1 };
+
+		if (low > high || (low == from && high == to))
+			continue;
+		shadow_set(shadow, low - shadow->offset, high - shadow->offset, &part, prot, clean);
+		cut = true;
+	}
+	return cut;
+}
+
 /* Make [first, last] lead to @memory, or nowhere with no @prot. @clean: nothing is there. */
 static int shadow_set(struct rf_shadow *shadow, uint64_t first, uint64_t last,
 		      const struct rf_shadow_memory *memory, uint32_t prot, bool clean)
@@ -114,7 +145,11 @@ static int shadow_set(struct rf_shadow *shadow, uint64_t first, uint64_t last,
 	int ret = shadow_remap(shadow, first, last, memory, prot);
 	int torn;
 
-	if (!ret || clean)
+	if (!ret)
+		return 0;
+	if (ret == -EINVAL && prot && shadow_set_usable(shadow, first, last, memory, prot, clean))
+		return ret;
+	if (clean)
 		return ret;
 	torn = shadow_tear(shadow, first, last);
 	if (!prot || torn)

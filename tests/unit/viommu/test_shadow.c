@@ -160,6 +160,45 @@ static void what_is_no_memory_is_left_out_and_reported(void **state)
 	assert_int_equal(device_sees(8), HOLE + 4);
 }
 
+static void what_the_space_may_not_map_is_left_out(void **state)
+{
+	int error;
+
+	/* pages 4 to 7 would lie in the MSI window's beginning */
+	follow(0, 8 * PAGE - 1, 0xfee00000 - 4 * PAGE);
+	assert_int_equal(announce(0, 7, 8, RW), 1);
+	assert_int_equal(rf_listener_failures(rf_shadow_listener(shadow), &error), 1);
+	assert_int_equal(error, -EINVAL);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(device_sees(0xfee00 - 4 + i), i < 4 ? (int)(8 + i) : -1);
+	assert_int_equal(announce(0, 7, 20, RW), 1);
+	assert_int_equal(device_sees(0xfee00 - 1), 23);
+	assert_int_equal(announce(0, 7, 0, 0), 0);
+	assert_int_equal(device_sees(0xfee00 - 1), -1);
+}
+
+static void windows_are_kept_to(void **state)
+{
+	const struct rf_window want = { .page_size = PAGE, .iova = 0 };
+	const struct rf_window high = { .page_size = PAGE, .iova = 8 * PAGE, .prot = RF_READ };
+
+	assert_int_equal(rf_ioas_create_window(ioas, &want, 4 * PAGE, RF_WINDOW_FIXED, NULL), 0);
+	assert_int_equal(rf_ioas_create_window(ioas, &high, 4 * PAGE, RF_WINDOW_FIXED, NULL), 0);
+	follow(0, UINT64_MAX, 0);
+	assert_int_equal(announce(0, 15, 16, RF_READ), 1);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(device_sees(i), i / 4 % 2 ? -1 : (int)(16 + i));
+	/* a right that one window lacks */
+	assert_int_equal(announce(2, 9, 1, RW), 1);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(device_sees(i), i < 2	? (int)(16 + i) :
+						 i < 4	? (int)(i - 1) :
+						 i < 10 ? -1 :
+							  (int)(16 + i));
+	assert_int_equal(announce(0, 15, 0, 0), 0);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+}
+
 static void let_go(void *arg, uint64_t first, uint64_t last)
 {
 	rf_access_unpin(*(struct rf_access **)arg, 6 * PAGE, PAGE);
@@ -330,6 +369,8 @@ int main(void)
 		TEST(changes_are_followed),
 		TEST(a_shadow_has_its_range_and_its_offset),
 		TEST(what_is_no_memory_is_left_out_and_reported),
+		TEST(what_the_space_may_not_map_is_left_out),
+		TEST(windows_are_kept_to),
 		TEST(what_an_access_holds_is_unmapped_all_the_same),
 		TEST(refusals_change_nothing),
 		TEST(nothing_is_stale_whatever_fails),
