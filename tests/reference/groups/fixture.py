@@ -8,6 +8,7 @@ A fixture is a list of Function. As text it has, for each, a line with what /sys
 and then the lines of `hexdump` of its configuration space that are not all zero.
 """
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -166,27 +167,67 @@ def without(groups, absent):
     return sorted(group for group in kept if group)
 
 
+SHOW = """
+for f in /sys/bus/pci/devices/*; do
+	for link in iommu_group driver physfn; do
+		[ -L $f/$link ] && basename "$(readlink $f/$link)" || echo -
+	done
+	md5sum <$f/config
+done
+"""
+
+
+def session(ringfence, machine, functions, numbered):
+    """What a program sees in /sys under `ringfence run`: lines for what is not as on Linux, but for
+    groups: {number or None: [address]}."""
+    done = subprocess.run([ringfence, "run", "--quiet", "--machine", machine, "--", "sh", "-c",
+                           SHOW], capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout.split("\n")
+    if done.returncode or len(said) != 4 * len(functions) + 1:
+        raise ValueError(f"session: {done.stderr.strip() or 'not all functions are there'}")
+    wrong, groups = [], {}
+    for at, f in enumerate(functions):
+        group, *others, config = said[4 * at:4 * at + 4]
+        wanted = [f.driver or "-", f.physfn or "-"]
+        if others != wanted:
+            wrong.append(f"session: {f.address}: driver, physfn {others}, not {wanted}")
+        if config.split()[0] != hashlib.md5(f.config).hexdigest():
+            wrong.append(f"session: {f.address}: another configuration space")
+        groups.setdefault(None if group == "-" else int(group), []).append(f.address)
+    wrong += difference("session", linux_groups(functions), as_said(groups))
+    return wrong + (numbers(functions, groups) if numbered else [])
+
+
+def imported(ringfence, path, *options):
+    """A machine file from `ringfence topology import OPTION...`."""
+    done = subprocess.run([ringfence, "topology", "import", *options], check=False,
+                          capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise ValueError(done.stderr.strip())
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(done.stdout)
+    return path
+
+
 def differences(ringfence, functions, folder, numbered):
     """Groups as Ringfence computes them from the functions' configuration spaces, read in both ways
-    that it has: lines that say what differs from Linux's; also numbers, if numbered, that is where
-    no function came to Linux later than its neighbours. The folder is for files."""
+    that it has, and what a program sees: lines that say what differs from Linux; also numbers, if
+    numbered, that is where no function came to Linux later than its neighbours. The folder is for
+    files."""
     linux = linux_groups(functions)
     # What lspci prints does not tell which functions Linux translates nothing for.
     absent = ["none"] + [f.address for f in functions if f.group is None]
     write_sysfs(functions, f"{folder}/sys")
     with open(f"{folder}/lspci", "w", encoding="ascii") as file:
         file.write(lspci(functions))
-    done = subprocess.run([ringfence, "topology", "import", f"{folder}/lspci"], check=False,
-                          capture_output=True, text=True, timeout=60)
-    if done.returncode:
-        raise ValueError(done.stderr.strip())
-    with open(f"{folder}/machine.json", "w", encoding="utf-8") as file:
-        file.write(done.stdout)
+    from_lspci = imported(ringfence, f"{folder}/lspci.json", f"{folder}/lspci")
+    machine = imported(ringfence, f"{folder}/sysfs.json", "--sysfs", f"{folder}/sys")
     sysfs = ringfence_groups(ringfence, "--sysfs", f"{folder}/sys")
-    listed = ringfence_groups(ringfence, "--machine", f"{folder}/machine.json")
+    listed = ringfence_groups(ringfence, "--machine", from_lspci)
     return (difference("sysfs", linux, as_said(sysfs)) +
             difference("lspci", without(linux, absent), without(as_said(listed), absent)) +
-            (numbers(functions, sysfs) if numbered else []))
+            (numbers(functions, sysfs) if numbered else []) +
+            session(ringfence, machine, functions, numbered))
 
 
 def difference(way, linux, ours):
