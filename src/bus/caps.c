@@ -54,8 +54,8 @@ static void cap_build_pcie(struct rf_device *dev, unsigned off)
 		devcap |= 1u << 28;
 	cap_set(dev, off + 2, 0x0002 | type << 4, 0, 2);
 	cap_set(dev, off + 4, devcap, 0, 4);
-	/* error reporting, relaxed ordering, payload, no snoop, read request */
-	cap_set(dev, off + PCIE_DEVCTL, 0, 0x78ff, 2);
+	/* payload, read request; the others are for what such a function may leave out */
+	cap_set(dev, off + PCIE_DEVCTL, 0, 0x70e0, 2);
 	cap_set(dev, off + 10, 0, 0, 2);
 	dev->config_w1c[off + 10] = 0x0f; /* errors detected */
 	cap_set(dev, off + 12, 0x00000411, 0, 4); /* 2.5 GT/s, x1, ASPM L0s */

@@ -15,7 +15,11 @@
 #include "base/alloc.h"
 #include "bus/internal.h"
 
-#define COMMAND_WRITABLE	 0x0547u /* IO, memory, master, parity, SERR, INTx disable */
+/*
+ * IO, memory, master, SERR, INTx disable. Parity, and what DEVCTL says of errors, a
+ * function of the root complex may leave out, and QEMU's do.
+ */
+#define COMMAND_WRITABLE	 0x0507u
 #define STATUS_W1C		 0xf900u /* errors seen */
 
 #define DEFAULT_SUBSYSTEM_VENDOR 0x1af4u

@@ -342,6 +342,9 @@ INTERPOSED int madvise(void *addr, size_t len, int advice)
 {
 	bool discards = advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
 
+	if (unlikely(bar_any()) && (discards || advice == MADV_FREE) &&
+	    bar_touches((uintptr_t)addr, len))
+		return (int)result(-EINVAL); /* device memory is not given back */
 	if (unlikely(discards || advice == MADV_FREE) && touches_pinned(addr, len)) {
 		uintptr_t first = (uintptr_t)addr;
 

@@ -29,6 +29,7 @@ static const struct iommu_kind kind_x86 = {
 	.cache_coherency = true,
 };
 
+/* That of client processors, and of QEMU: without dirty bits and snoop control. */
 static const struct iommu_kind kind_x86_39 = {
 	.name = "x86-39",
 	.page_sizes = X86_PAGE_SIZES,
@@ -36,9 +37,7 @@ static const struct iommu_kind kind_x86_39 = {
 	.resv = { X86_MSI },
 	.nr_resv = 1,
 	.irq_remapping = true,
-	.dirty_tracking = true,
 	.pasid_bits = 20,
-	.cache_coherency = true,
 };
 
 static const struct iommu_kind kind_x86_57 = {

@@ -117,6 +117,7 @@ static long compat_check_extension(struct iommufd_ctx *ctx, unsigned long extens
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
+	case VFIO_NOIOMMU_IOMMU: /* of kernels that have it; SET_IOMMU refuses it all the same */
 		return 1;
 	case VFIO_DMA_CC_IOMMU:
 		return compat_coherent(ctx);

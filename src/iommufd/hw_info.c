@@ -38,6 +38,7 @@ static void hw_info_fill(const struct iommu_kind *kind, struct hw_info *info)
 	} else if (vtd_is(kind)) {
 		info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
 		info->size = sizeof(info->data.vtd);
+		info->data.vtd.flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17; /* of all VT-d */
 		info->data.vtd.cap_reg = vtd_cap(kind);
 		info->data.vtd.ecap_reg = vtd_ecap(kind);
 	}

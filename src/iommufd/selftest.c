@@ -192,6 +192,8 @@ static int check_map(const struct domain *domain, struct rf_owner *owner, uint64
 										       -EINVAL;
 		}
 		n = t.length < length ? t.length : length;
+		if (n > PAGE - uptr % PAGE)
+			n = PAGE - uptr % PAGE; /* what differs is said before what is not there */
 		if (owner_probe(owner, uptr, n, RF_READ))
 			return -EFAULT;
 		if (!same_memory(t.owner, t.addr, owner, uptr, n))

@@ -9,8 +9,8 @@
  * is on.
  *
  * Bit n of a caller's bitmap is the page at first + n * page size. A mapping
- * overwrites the words its bits lie in, save the bits below its own in the
- * first word, which belong to the mapping before it.
+ * overwrites the words its bits lie in, but adds to the first where it begins
+ * inside it: that word holds bits of the mapping before.
  */
 #include <errno.h>
 
@@ -59,7 +59,7 @@ static int dirty_set(struct file_caller *caller, uintptr_t data, uint64_t bit, u
 			if (owner_read(caller->owner, &word, data, sizeof(word)))
 				return -EFAULT;
 			words[n] &= ~((1ull << low) - 1);
-			words[n] |= word & ((1ull << low) - 1);
+			words[n] |= word;
 		}
 		if (owner_write(caller->owner, data, words, n * 8))
 			return -EFAULT;

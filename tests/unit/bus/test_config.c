@@ -149,7 +149,7 @@ static void only_writable_bits_change(void **state)
 	config_write(dev, 0x00, 0xffffffff, 4);
 	assert_int_equal(config_read(dev, 0x00, 4), 0x00101b36);
 	config_write(dev, 0x04, 0xffff, 2);
-	assert_int_equal(config_read(dev, 0x04, 2), 0x0547);
+	assert_int_equal(config_read(dev, 0x04, 2), 0x0507);
 	config_write(dev, 0x3c, 0xffff, 2);
 	assert_int_equal(config_read(dev, 0x3c, 2), 0x01ff);
 	config_write(dev, 0x0c, 0xffffffff, 4);

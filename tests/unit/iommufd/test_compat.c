@@ -182,7 +182,7 @@ static void extensions_are_zero_or_one(void **state)
 		{ VFIO_UNMAP_ALL, 1 },
 		{ VFIO_UPDATE_VADDR, 0 },
 		{ VFIO_TYPE1_NESTING_IOMMU, 0 },
-		{ VFIO_NOIOMMU_IOMMU, 0 },
+		{ VFIO_NOIOMMU_IOMMU, 1 },
 		{ VFIO_EEH, 0 },
 		{ 77, 0 },
 	};
