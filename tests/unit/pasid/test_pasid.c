@@ -2,7 +2,7 @@
 /*
  * PASID sets, rule by rule.
  */
-#include <pthread.h>
+#include "pasid/space.h" /* to put a count near its end */
 
 #include "fixture.h"
 
@@ -222,6 +222,23 @@ static void put_takes_only_what_get_gave(void **state)
 	assert_int_equal(rf_pasid_alloc(set, pasid, pasid, NULL, &other), -ENOSPC);
 	pasid_unpin(set, pasid);
 	assert_int_equal(rf_pasid_alloc(set, pasid, pasid, NULL, &other), 0);
+	rf_pasid_set_free(set);
+}
+
+static void references_do_not_overflow(void **state)
+{
+	struct rf_pasid_set *set = new_set(&sva, &alice, 2);
+	uint32_t pasid = alloc(set, NULL);
+
+	set->entries[pasid].refs = UINT32_MAX - 1;
+	assert_int_equal(rf_pasid_get(set, pasid), 0);
+	assert_int_equal(rf_pasid_get(set, pasid), -EOVERFLOW);
+	assert_int_equal(rf_pasid_put(set, pasid), 0);
+	assert_int_equal(rf_pasid_get(set, pasid), 0);
+	set->entries[pasid].refs = 1;
+	assert_int_equal(rf_pasid_free(set, pasid), 0);
+	assert_int_equal(rf_pasid_put(set, pasid), 0);
+	assert_int_equal(rf_pasid_set_used(set), 0);
 	rf_pasid_set_free(set);
 }
 
@@ -568,6 +585,7 @@ int main(void)
 		TEST(quotas_hold_and_are_promises),
 		TEST(a_hostile_owner_changes_nothing),
 		TEST(put_takes_only_what_get_gave),
+		TEST(references_do_not_overflow),
 		TEST(bad_arguments_change_nothing),
 		TEST(a_space_without_sets_finds_nothing),
 		TEST(data_is_replaced_and_handed_back),

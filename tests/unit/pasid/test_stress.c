@@ -235,11 +235,76 @@ static void a_number_that_changes_hands_is_never_mixed_up(void **state)
 		rf_pasid_set_free(sets[i]);
 }
 
+/* A host that gives numbers to several threads at once, and counts what is out. */
+static atomic_uint taken[RANGE + 1], outstanding;
+
+static int host_alloc(void *data, uint32_t min, uint32_t max, uint32_t *pasid)
+{
+	for (uint32_t id = min; id <= max && id <= RANGE; id++) {
+		if (atomic_exchange(&taken[id], 1))
+			continue;
+		atomic_fetch_add(&outstanding, 1);
+		*pasid = id;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void host_free(void *data, uint32_t pasid)
+{
+	atomic_fetch_sub(&outstanding, 1);
+	if (!atomic_exchange(&taken[pasid], 0))
+		fail_msg("given back twice");
+}
+
+static void *use_host(void *arg)
+{
+	unsigned me = (unsigned)(uintptr_t)arg;
+	uint32_t pasid;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int ret = rf_pasid_alloc(sets[me], 1, RANGE, &lasting[me], &pasid);
+
+		if (ret)
+			fail_msg("%d", ret); /* there are enough for all */
+		if (round % 2) {
+			assert_int_equal(rf_pasid_get(sets[me], pasid), 0);
+			assert_int_equal(rf_pasid_free(sets[me], pasid), 0);
+			assert_int_equal(rf_pasid_put(sets[me], pasid), 0);
+		} else {
+			assert_int_equal(rf_pasid_free(sets[me], pasid), 0);
+		}
+	}
+	alloc(sets[me], NULL); /* goes with the set */
+	return NULL;
+}
+
+static void an_allocator_serves_many_threads(void **state)
+{
+	static const struct rf_pasid_allocator host = { "host", host_alloc, host_free };
+	pthread_t threads[WRITERS];
+
+	assert_int_equal(pasid_allocator_register(space, &host, NULL), 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		sets[i] = new_set(types[i], &alice, 2);
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, use_host, (void *)i), 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&outstanding), WRITERS);
+	assert_int_equal(pasid_allocator_unregister(space, &host), -EAGAIN);
+	for (unsigned i = 0; i < WRITERS; i++)
+		rf_pasid_set_free(sets[i]);
+	assert_int_equal(atomic_load(&outstanding), 0);
+	assert_int_equal(pasid_allocator_unregister(space, &host), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(finds_see_no_poison_and_nothing_of_others, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(an_allocator_serves_many_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_number_that_changes_hands_is_never_mixed_up,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(data_changes_under_the_hands_of_readers, setup,
