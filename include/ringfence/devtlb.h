@@ -47,7 +47,7 @@ RF_API void rf_devtlb_free(struct rf_devtlb *tlb);
  * @use: called with the target of @iova and how many bytes of its page follow it,
  *	itself included. Once it has been announced that @iova leads elsewhere, and
  *	rf_region_announce() has returned, it is called no more with what was before, and
- *	no call is still going on. It must not use the region
+ *	no call is still going on. It must not use the region, nor a cache of it
  * @arg: handed to it
  *
  * Takes no lock where the page is remembered.
