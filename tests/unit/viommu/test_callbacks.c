@@ -170,6 +170,38 @@ static void a_region_takes_its_listeners_with_it(void **state)
 	assert_heard(&ears[0], "M 1-1>1");
 }
 
+/* Two IOMMUs one behind the other: what the first maps is looked up in the second. */
+
+static struct rf_region *outer;
+
+static int pass_on(struct rf_listener *listener, const struct rf_notice *notice)
+{
+	struct rf_mapping now = { notice->iova, notice->last, notice->target + 0x100 * PAGE,
+				  notice->perm };
+
+	return rf_region_announce(outer, &now);
+}
+
+static void a_listener_may_announce_to_another_region(void **state)
+{
+	const struct rf_region_ops ops = { .name = "outer" };
+	const struct rf_listener_ops passes = { .kinds = U | M | R,
+						.last = LAST,
+						.notify = pass_on };
+	const struct rf_listener_ops hears = { .kinds = U | M, .last = LAST, .notify = hear };
+	struct rf_listener *listener;
+	struct ear ear = { 0 };
+
+	assert_int_equal(rf_region_new(&ops, LAST, PAGE, NULL, &outer), 0);
+	assert_int_equal(rf_listener_register(region, &passes, NULL, &listener), 0);
+	assert_int_equal(rf_listener_register(outer, &hears, &ear, &listener), 0);
+	assert_int_equal(announce(2, 3, 0xa, RW), 0);
+	assert_int_equal(announce(3, 3, 0xc, RW), 0);
+	assert_int_equal(announce(2, 2, 0, 0), 0);
+	assert_heard(&ear, "M 2-3>10a, U 3-3<10b, M 3-3>10c, U 2-2<10a");
+	rf_region_free(outer);
+}
+
 /* An IOMMU with tables. */
 
 static uint64_t table[16]; /* target page * 4 + rights */
@@ -339,6 +371,7 @@ int main(void)
 		TEST(a_listener_may_leave_while_it_is_replayed_to),
 		TEST(a_notice_that_is_the_last_may_fail),
 		TEST(a_region_takes_its_listeners_with_it),
+		TEST(a_listener_may_announce_to_another_region),
 		TABLE_TEST(replay_walks_the_iommus_table),
 		TABLE_TEST(refresh_announces_what_the_table_says),
 		TABLE_TEST(large_entries_are_asked_for_once),
