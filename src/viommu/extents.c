@@ -247,12 +247,15 @@ static bool extent_agrees(const struct extent *extent, const struct rf_mapping *
 
 bool extents_change(struct extents *extents, const struct rf_mapping *now, struct extent **gone)
 {
-	struct extent *there = extents_from(extents, now->iova);
-	bool all = !now->perm;
+	bool clears = !now->perm;
+	struct extent *there;
 
 	*gone = NULL;
+	/* found once: what follows finds it there */
+	extents->hint = extents_before(extents, now->iova);
+	there = extents_from(extents, now->iova);
 	if (!there || there->first > now->last) {
-		if (all)
+		if (clears)
 			return false;
 	} else {
 		if (there->first <= now->iova && there->last >= now->last &&
@@ -262,7 +265,7 @@ bool extents_change(struct extents *extents, const struct rf_mapping *now, struc
 	}
 	for (struct extent *piece = *gone; piece; piece = piece->next)
 		piece->same = extent_agrees(piece, now);
-	if (!all)
+	if (!clears)
 		extents_put(extents, now);
 	return true;
 }

@@ -42,7 +42,8 @@ struct extent {
  * struct extents - all of a region's
  * @tree: by address
  * @lowest: the first
- * @hint: where the last change was, or NULL: neighbours come one after the other
+ * @hint: where the last change was, or NULL; neighbours come one after the other. Any
+ *	extent would be right
  * @slab: their memory
  * @nr: how many
  */
