@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -230,6 +231,70 @@ static void nor_without_membarrier(void **state)
 	rcu_set_fenced(false);
 }
 
+/*
+ * The one thing that fences are for: a reader whose store to its count is still on its way
+ * to memory while it looks already. Both sides set out at the same moment, over and over;
+ * after rcu_sync() no reader may be inside that saw what was there before.
+ */
+#define MEETINGS 20000u
+
+static atomic_uint meeting, published, old_inside, met;
+
+static void *meet(void *arg)
+{
+	for (unsigned round = 1;; round++) {
+		unsigned token, now;
+
+		do
+			now = atomic_load_explicit(&meeting, memory_order_acquire);
+		while (now < round);
+		if (now > round)
+			return NULL;
+		token = rcu_enter();
+		if (atomic_load_explicit(&published, memory_order_relaxed) != round)
+			atomic_store_explicit(&old_inside, 1, memory_order_relaxed);
+		for (unsigned i = 0; i < 1000; i++)
+			__asm__ volatile("" ::: "memory");
+		atomic_store_explicit(&old_inside, 0, memory_order_relaxed);
+		rcu_leave(token);
+		atomic_store_explicit(&met, round, memory_order_release);
+	}
+}
+
+static void run_meetings(void)
+{
+	const time_t until = time(NULL) + 2; /* the machine may have other things to do */
+	unsigned missed = 0;
+	pthread_t thread;
+
+	atomic_store(&meeting, 0);
+	assert_int_equal(pthread_create(&thread, NULL, meet, NULL), 0);
+	for (unsigned round = 1; round <= MEETINGS && time(NULL) < until; round++) {
+		atomic_store_explicit(&meeting, round, memory_order_release);
+		for (unsigned i = 0; i < round % 300; i++)
+			__asm__ volatile("" ::: "memory");
+		atomic_store_explicit(&published, round, memory_order_relaxed);
+		assert_int_equal(rcu_sync(), 0);
+		while (atomic_load_explicit(&met, memory_order_acquire) != round)
+			missed += atomic_load_explicit(&old_inside, memory_order_relaxed);
+	}
+	atomic_store(&meeting, UINT32_MAX);
+	pthread_join(thread, NULL);
+	assert_int_equal(missed, 0);
+}
+
+static void who_looks_before_it_is_seen_is_seen_after_all(void **state)
+{
+	run_meetings();
+}
+
+static void and_without_membarrier(void **state)
+{
+	rcu_set_fenced(true);
+	run_meetings();
+	rcu_set_fenced(false);
+}
+
 /* In a child that has closed a sandbox without membarrier around itself. */
 static int sandboxed(void)
 {
@@ -275,6 +340,8 @@ int main(void)
 		cmocka_unit_test_setup(a_child_does_not_wait_for_its_parents_threads, setup),
 		cmocka_unit_test_setup(nobody_inside_sees_what_was_taken_away, setup),
 		cmocka_unit_test_setup(nor_without_membarrier, setup),
+		cmocka_unit_test_setup(who_looks_before_it_is_seen_is_seen_after_all, setup),
+		cmocka_unit_test_setup(and_without_membarrier, setup),
 		cmocka_unit_test_setup(a_sandbox_that_is_closed_later_does_no_harm, setup),
 	};
 
