@@ -140,13 +140,23 @@ static ssize_t type1_find_stale(const struct type1 *t, uint64_t first)
 	return -1;
 }
 
+/*
+ * A range that ends with the last address there is: its end, one further, is 0, and
+ * Linux, which compares ends, finds no mapping in it.
+ */
+static bool type1_finds_nothing(uint64_t last)
+{
+	return last == UINT64_MAX;
+}
+
 /* MAP_DMA with FLAG_VADDR: the mapping has a place in a program again. */
 static int type1_restore_vaddr(struct type1 *t, const struct vfio_iommu_type1_dma_map *map)
 {
 	struct area_info area;
 	ssize_t at;
 
-	if (!ioas_find_first(t->ioas, map->iova, map->iova + map->size - 1, &area))
+	if (type1_finds_nothing(map->iova + map->size - 1) ||
+	    !ioas_find_first(t->ioas, map->iova, map->iova + map->size - 1, &area))
 		return -ENOENT;
 	if (area.first != map->iova || area.last != map->iova + map->size - 1)
 		return -EINVAL;
@@ -210,6 +220,8 @@ static int type1_map(struct type1 *t, struct file_caller *caller, unsigned long 
 	if (map.flags & VFIO_DMA_MAP_FLAG_VADDR)
 		return type1_restore_vaddr(t, &map);
 
+	if (type1_finds_nothing(map.iova + map.size - 1))
+		return -EINVAL; /* no IOMMU reaches there, so that comes of it */
 	ret = type1_reserve_entry(t, map.iova, map.iova + map.size - 1);
 	if (ret)
 		return ret;
@@ -323,6 +335,8 @@ static int type1_unmap_range(struct type1 *t, struct file_caller *caller,
 		return -EINVAL;
 
 	unmap->size = 0;
+	if (!all && type1_finds_nothing(last))
+		return t->v2 && type1_would_split(t, first, last) ? -EINVAL : 0;
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR) {
 		if (!t->v2 && type1_begins_inside(t, first))
 			return 0;

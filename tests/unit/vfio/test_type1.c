@@ -199,6 +199,21 @@ static void v1_vaddr_range_that_begins_inside_does_nothing(void **state)
 	assert_int_equal(map(f, VFIO_DMA_MAP_FLAG_VADDR, 0, 4 * K, 4 * K), -EINVAL);
 }
 
+/* As Linux has it: the end of such a range is 0, and everything lies behind it. */
+static void ranges_that_end_at_the_top_hold_nothing(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t got = 1, lowest = -(uint64_t)(uintptr_t)f->mem;
+
+	assert_int_equal(map(f, RW, 0, 4 * K, 4 * K), 0);
+	assert_int_equal(unmap(f, 0, K, -K, &got), 0);
+	assert_int_equal(got, 0);
+	assert_int_equal(map(f, RW, lowest, K, -K), -EINVAL);
+	assert_int_equal(map(f, VFIO_DMA_MAP_FLAG_VADDR, lowest, K, -K), -ENOENT);
+	assert_int_equal(unmap(f, 0, 4 * K, 4 * K, &got), 0);
+	assert_int_equal(got, 4 * K);
+}
+
 struct dirty_get {
 	struct vfio_iommu_type1_dirty_bitmap head;
 	struct vfio_iommu_type1_dirty_bitmap_get get;
@@ -348,6 +363,9 @@ int main(void)
 		T(joining_group_must_reach_what_is_mapped),
 		cmocka_unit_test_setup_teardown(v1_vaddr_range_that_begins_inside_does_nothing,
 						setup_v1, teardown),
+		T(ranges_that_end_at_the_top_hold_nothing),
+		cmocka_unit_test_setup_teardown(ranges_that_end_at_the_top_hold_nothing, setup_v1,
+						teardown),
 		T(mapped_pages_are_dirty_pages),
 		T(unmap_hands_out_the_last_dirty_bits),
 		T(bad_pointers_are_efault),
