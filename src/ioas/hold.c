@@ -77,7 +77,7 @@ static int part_hold(struct rf_ioas *ioas, struct part *part)
 	uint64_t length = part_length(part);
 	int ret;
 
-	ret = owner_probe(part->seg.owner, part->seg.addr, length,
+	ret = pages_probe(part->seg.owner, part->seg.addr, length,
 			  part->seg.prot & RF_WRITE ? RF_WRITE : RF_READ);
 	if (!ret)
 		ret = account_charge(ioas->account, ioas->mode,

@@ -233,6 +233,16 @@ static uint64_t runs_gap(const struct pages *pages, uint64_t index, uint64_t las
 	return *run && (*run)->first > index ? (*run)->first : *run ? index : last + 1;
 }
 
+int pages_probe(struct rf_owner *owner, uintptr_t addr, uint64_t length, uint32_t prot)
+{
+	int ret = owner_probe(owner, addr, length, prot);
+
+	if (ret == -EFAULT && ((addr + length - 1) | (PAGE - 1)) == UINT64_MAX &&
+	    pages_spanned(addr, length) <= 8192)
+		return -EOVERFLOW;
+	return ret;
+}
+
 /* What holding [first, last] takes: runs, and pages to be charged. Are those there? */
 static int hold_check(struct pages *pages, uint64_t first, uint64_t last, uint64_t *nr_gaps,
 		      uint64_t *charge)
@@ -248,7 +258,7 @@ static int hold_check(struct pages *pages, uint64_t first, uint64_t last, uint64
 		if (end > first) {
 			if (pages->bad_file)
 				return -EINVAL;
-			ret = owner_probe(pages->owner, pages->addr + first * PAGE,
+			ret = pages_probe(pages->owner, pages->addr + first * PAGE,
 					  (end - first) * PAGE,
 					  pages->writable ? RF_WRITE : RF_READ);
 			if (ret)

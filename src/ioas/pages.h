@@ -92,6 +92,13 @@ static inline uint64_t pages_spanned(uint64_t addr, uint64_t length)
 }
 
 /*
+ * Whether the memory is there, as Linux asks who pins it: pages that end where addresses
+ * do are -EOVERFLOW, as their end is computed before they are looked at; but it looks at
+ * 8192 at a time.
+ */
+int pages_probe(struct rf_owner *owner, uintptr_t addr, uint64_t length, uint32_t prot);
+
+/*
  * Pages that are pinned and charged already become held once: at @addr, or
  * hidden. Nobody else knows the object yet. 0 or -ENOMEM.
  */
