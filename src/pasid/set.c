@@ -20,7 +20,6 @@ int pasid_space_new(struct pasid_space **out)
 
 	if (!space)
 		return -ENOMEM;
-	rcu_init();
 	pthread_mutex_init(&space->lock, NULL);
 	*out = space;
 	return 0;
@@ -50,6 +49,8 @@ static int space_prepare(struct pasid_space *space)
 	tables = alloc_direct(sizeof(*tables));
 	if (!tables)
 		return -ENOMEM;
+	/* not before: with many threads it takes the kernel milliseconds, and most have no sets */
+	rcu_init();
 	ids_init(&tables->ids);
 	atomic_store_explicit(&space->tables, tables, memory_order_release);
 	return 0;
