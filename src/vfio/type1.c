@@ -90,7 +90,8 @@ int type1_attach(struct type1 *t, struct rf_group *group)
 
 	if (t->nr_stale)
 		return -EBUSY;
-	if (!kind)
+	/* where an IOMMU has windows of its own, Linux has no type1 */
+	if (!kind || kind->nr_windows)
 		return -ENODEV;
 	if (!kind->irq_remapping && !t->options->unsafe_interrupts) {
 		log_line(LOG_WARN,

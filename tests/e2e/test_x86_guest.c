@@ -100,6 +100,34 @@ static bool a_hotplugged_device_joins_the_default(void)
 	return true;
 }
 
+/* A VMM of several processes: what one makes with the descriptor, all have. */
+static bool another_process_may_make_windows(void)
+{
+	struct rf_ioas_window windows[4] = { { 0 } };
+	struct rf_ioas_get_windows cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = everything,
+		.num_windows = 4,
+		.windows = (uintptr_t)windows,
+	};
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (!child) {
+		uint64_t iova = MORE_AT;
+		bool ok;
+
+		ok = !create_window(everything, FIXED, &iova, MORE_SIZE, 2 * MIB) &&
+		     !ioctl(iommufd, RF_IOAS_GET_WINDOWS, &cmd) && cmd.num_windows == 3 &&
+		     windows[1].iova == HIGH_AT && windows[2].page_size == 2 * MIB;
+		_exit(ok ? 0 : 1);
+	}
+	CHECK(wait_for(child) == 0);
+	CHECK(!ioctl(iommufd, RF_IOAS_GET_WINDOWS, &cmd) && cmd.num_windows == 3);
+	CHECK(windows[2].iova == MORE_AT && windows[2].last == MORE_AT + MORE_SIZE - 1);
+	return !remove_window(everything, MORE_AT);
+}
+
 static bool hotplugged_memory_gets_a_window(void)
 {
 	more = pages(MORE_SIZE, MAP_PRIVATE | MAP_NORESERVE);
@@ -147,6 +175,7 @@ int main(void)
 		STEP(the_guest_gives_a_device_a_domain_of_its_own),
 		STEP(a_cache_flush_mirrors_the_tables_anew),
 		STEP(a_hotplugged_device_joins_the_default),
+		STEP(another_process_may_make_windows),
 		STEP(hotplugged_memory_gets_a_window),
 		STEP(reset_brings_every_device_back_to_the_default),
 		STEP(all_of_it_ends),

@@ -584,7 +584,9 @@ static void anything(struct fuzz *f)
 					   0xa0, 0xa0, 103,  100,  101,	 112,  113,  114,  125 };
 	uint64_t words[16];
 	unsigned nr = 2 + take(f) % 12;
-	unsigned long cmd = _IO(';', numbers[take(f) % sizeof(numbers)]);
+	uint8_t number = take(f);
+	unsigned long cmd = _IO(';', number < 0xf9 ? numbers[number % sizeof(numbers)] :
+						     0xe0 + number % 3); /* windows */
 
 	memset(words, 0, sizeof(words));
 	for (unsigned i = 0; i < nr; i++) {

@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "ioas/ioas.h"
 #include "memory/owner.h"
+#include "memory/pin.h"
 
 #define PAGE	4096ul
 #define PAGES	16ul
@@ -248,6 +249,73 @@ static void writes_are_whole_and_stop(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+#define MOVED 200u
+static atomic_uint current, reads;
+
+/* Two pages at a time, the second of which may be on the move. */
+static void *read_moving(void *arg)
+{
+	static uint8_t buf[2 * PAGE];
+
+	while (!atomic_load(&stop)) {
+		uint64_t iova = IOVA + atomic_load(&current) * PAGE;
+
+		assert_int_equal(rf_dma_read(arg, iova, buf, sizeof(buf)), 0);
+		for (size_t i = 1; i < sizeof(buf); i++)
+			assert_int_equal(buf[i], buf[0]);
+		atomic_fetch_add(&reads, 1);
+	}
+	return NULL;
+}
+
+static void *replace_on(void *arg)
+{
+	for (unsigned i = 0; !atomic_load(&stop); i++)
+		assert_int_equal(rf_group_replace(group, spaces[i % 2]), 0);
+	return NULL;
+}
+
+static void so_it_is_when_pages_move_meanwhile(void **state)
+{
+	pthread_t threads[2];
+	uint8_t *many[2];
+
+	for (unsigned s = 0; s < 2; s++) {
+		uint64_t iova = IOVA;
+
+		many[s] = mmap(NULL, (MOVED + 1) * PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(many[s], MAP_FAILED);
+		memset(many[s], (int)(s + 1), (MOVED + 1) * PAGE);
+		assert_int_equal(rf_ioas_map(spaces[s], owner, many[s], (MOVED + 1) * PAGE, RF_READ,
+					     RF_MAP_FIXED, &iova),
+				 0);
+	}
+	assert_int_equal(rf_group_attach(group, spaces[0]), 0);
+	atomic_store(&stop, false);
+	atomic_store(&current, 0);
+	assert_int_equal(pthread_create(&threads[0], NULL, read_moving, devs[0]), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, replace_on, NULL), 0);
+	for (unsigned i = 0; i < MOVED; i++) {
+		unsigned before = atomic_load(&reads);
+
+		atomic_store(&current, i);
+		while (atomic_load(&reads) < before + 2)
+			sched_yield();
+		for (unsigned s = 0; s < 2; s++) {
+			uint8_t *page = many[s] + (i + 1) * PAGE;
+
+			assert_int_equal(pin_keep(owner, (uintptr_t)page, PAGE, PIN_UNMAP), 1);
+			assert_int_equal(munmap(page, PAGE), 0);
+		}
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (unsigned s = 0; s < 2; s++)
+		munmap(many[s], PAGE);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup_spaces, teardown_spaces)
 
 int main(void)
@@ -259,6 +327,7 @@ int main(void)
 		CASE(windows_change_by_another_space),
 		CASE(dma_sees_one_space_or_the_other),
 		CASE(writes_are_whole_and_stop),
+		CASE(so_it_is_when_pages_move_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

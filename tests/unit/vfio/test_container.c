@@ -146,6 +146,20 @@ static void without_interrupt_remapping_only_unsafe_machines_assign(void **state
 	rig_close(rig, g);
 }
 
+static void an_iommu_of_power_has_no_type1(void **state)
+{
+	struct rig *rig = *state;
+	int c, g;
+
+	rig->devices[0]->iommu = iommu_kind_find("spapr");
+	c = rig_open_container(rig);
+	g = rig_open_group(rig, 1);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU), -ENODEV);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), -ENODEV);
+	rig_close(rig, g);
+}
+
 static void failed_set_iommu_leaves_no_group_attached(void **state)
 {
 	struct rig *rig = *state;
@@ -263,6 +277,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			without_interrupt_remapping_only_unsafe_machines_assign, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_iommu_of_power_has_no_type1, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_set_iommu_leaves_no_group_attached, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(nesting_can_be_asked_about_but_not_had, setup,
