@@ -32,7 +32,7 @@ struct window {
 const struct window *window_at(const struct rf_ioas *ioas, uint64_t iova);
 /* Whether any lies in [first, last], partly at least. */
 bool windows_touch(const struct rf_ioas *ioas, uint64_t first, uint64_t last);
-/* Whether mappings may be as fine as @alignment in none of them. */
+/* Whether no window has mappings finer than @alignment. */
 bool windows_aligned(const struct rf_ioas *ioas, uint64_t alignment);
 
 /*
