@@ -126,6 +126,17 @@ static void leaf_swap(struct device_pasids *pasids, struct pasid_leaf *leaf, uin
 	*use = old;
 }
 
+/*
+ * Read without the group's lock. A device that leaves its group has no group first and
+ * its PASIDs detached then, under our lock; so what is attached while this says yes
+ * under our lock is found by that.
+ */
+static bool device_may_reach(const struct rf_device *dev)
+{
+	return __atomic_load_n(&dev->group, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&dev->quarantined, __ATOMIC_RELAXED);
+}
+
 /* What may have changed since the first look is looked at again. */
 static int pasids_install(struct rf_device *dev, uint32_t pasid, struct pasid_use *use,
 			  bool replace)
@@ -136,7 +147,7 @@ static int pasids_install(struct rf_device *dev, uint32_t pasid, struct pasid_us
 
 	if (device_gone(dev))
 		return -ENODEV;
-	if (!dev->group)
+	if (!device_may_reach(dev))
 		return -EPERM;
 	leaf = pasids_leaf(dev, pasid);
 	there = leaf && leaf->uses[pasid % LEAF_SIZE].domain;
@@ -173,7 +184,7 @@ static int pasids_point(struct rf_device *dev, struct rf_pasid_set *set, uint32_
 		return ret;
 	if (pasid >> dev->model->pasid_bits)
 		return -EINVAL;
-	if (!dev->group || dev->quarantined)
+	if (!device_may_reach(dev))
 		return -EPERM;
 	if (pasid >> dev->iommu->pasid_bits)
 		return -EOPNOTSUPP;

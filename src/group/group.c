@@ -128,8 +128,6 @@ static int group_grow(struct rf_group *group)
 
 static void group_quarantine(struct rf_group *group, struct rf_device *dev, int err)
 {
-	dev->quarantined = true;
-	group->nr_quarantined++;
 	log_line(LOG_WARN,
 		 "group %u: %s cannot be attached to the group's address space (%s): it is "
 		 "quarantined and the group not viable until it is removed",
@@ -154,10 +152,13 @@ static int group_add_locked(struct rf_group *group, struct rf_device *dev)
 		ret = device_attach(dev, group->domain);
 	group->devices[group->nr_devices++] = dev;
 	group->had_devices = true;
-	dev->group = group;
+	group->nr_quarantined += ret != 0;
+	/* quarantined first: who attaches a PASID takes no lock of ours, and looks at both */
+	__atomic_store_n(&dev->quarantined, ret != 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&dev->group, group, __ATOMIC_RELEASE);
 	if (group->manager && group->manager->added)
 		group->manager->added(group, dev, group->manager_data);
-	if (ret)
+	if (ret && dev->group == group)
 		group_quarantine(group, dev, ret);
 	return 0;
 }
@@ -194,9 +195,9 @@ void group_remove_device(struct rf_device *dev)
 	group_drop(group, dev);
 	if (dev->quarantined)
 		group->nr_quarantined--;
-	dev->quarantined = false;
 	dev->group_suffix = 0;
-	dev->group = NULL;
+	__atomic_store_n(&dev->group, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&dev->quarantined, false, __ATOMIC_RELAXED);
 	device_detach_pasids(dev);
 	if (group->manager && group->manager->removed)
 		group->manager->removed(group, dev, group->manager_data);

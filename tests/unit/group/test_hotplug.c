@@ -350,6 +350,47 @@ static void a_parent_stays_as_long_as_its_children(void **state)
 	assert_null(groups);
 }
 
+static struct rf_pasid_set *newcomers;
+static int newcomer_attached;
+
+static void attach_newcomer(struct rf_group *g, struct rf_device *dev, void *data)
+{
+	uint32_t pasid;
+
+	assert_int_equal(rf_pasid_alloc(newcomers, 1, RF_PASID_MAX, NULL, &pasid), 0);
+	newcomer_attached = rf_pasid_attach(dev, newcomers, pasid, ioas);
+}
+
+/* Quarantine is of all DMA, also when its manager is quicker than we are. */
+static void a_quarantined_newcomer_has_no_pasids_either(void **state)
+{
+	static const struct rf_pasid_type type = { "test" };
+	static const struct rf_manager_ops quick = { .name = "quick", .added = attach_newcomer };
+	struct pasid_space *space;
+	struct rf_device *dev;
+	uint8_t byte;
+
+	assert_int_equal(pasid_space_new(&space), 0);
+	assert_int_equal(pasid_set_new(space, &type, &type, 9, &newcomers), 0);
+	assert_int_equal(rf_group_claim(group, &quick, told), 0);
+	assert_int_equal(rf_group_attach(group, ioas), 0);
+	dev = add_member_that_cannot_attach();
+	assert_true(dev->quarantined);
+	assert_int_equal(newcomer_attached, -EPERM);
+	config_write(dev, dev->cap_pasid + 6u, 1, 2);
+	assert_int_equal(rf_dma_read_pasid(dev, 1, MAPPED, &byte, 1), -ENODEV);
+
+	bus_remove_device(dev);
+	dev = add_member(1);
+	assert_int_equal(newcomer_attached, 0);
+	config_write(dev, dev->cap_pasid + 6u, 1, 2);
+	assert_int_equal(rf_dma_read_pasid(dev, 2, MAPPED, &byte, 1), 0);
+	bus_remove_device(dev);
+	rf_group_release(group, told);
+	rf_pasid_set_free(newcomers);
+	pasid_space_free(space);
+}
+
 /* The group functions do not touch them; leaving the group ends them. */
 static void pasids_are_attached_until_the_device_leaves(void **state)
 {
@@ -398,6 +439,7 @@ int main(void)
 		CASE(a_newcomer_is_attached),
 		CASE(a_newcomer_that_cannot_be_attached_is_quarantined),
 		CASE(a_removed_device_reads_as_ones_and_reaches_nothing),
+		CASE(a_quarantined_newcomer_has_no_pasids_either),
 		CASE(pasids_are_attached_until_the_device_leaves),
 		CASE(a_parent_stays_as_long_as_its_children),
 	};
