@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Devices come and go while their group is attached, detached, looked at and
- * used for DMA.
+ * used for DMA, with and without PASIDs.
  */
 #include <pthread.h>
 
 #include "fixture.h"
 #include "ioas/ioas.h"
 #include "memory/owner.h"
+#include "pasid/pasid.h"
 
 #define ROUNDS 2000u
 #define PAGE   4096u
 #define MAPPED 0x10000u
 
 static const struct rf_pci_model model = { .abi = RF_MODEL_ABI, .name = "member" };
+static const struct rf_pci_model tagging_model = {
+	.abi = RF_MODEL_ABI,
+	.name = "tagging",
+	.caps = RF_PCI_CAP_PCIE | RF_PCI_CAP_PASID,
+	.pasid_bits = 20,
+};
 
 static _Alignas(4096) uint8_t memory[PAGE];
 static struct rf_owner *owner;
@@ -22,19 +29,24 @@ static struct rf_device *stays;
 static struct rf_group *group;
 static atomic_bool stop;
 
-static struct rf_device *member(unsigned slot)
+static struct rf_device *member_of(const struct rf_pci_model *of, unsigned slot)
 {
 	const struct pci_address at = { .bus = 1, .slot = (uint8_t)slot };
 	struct rf_device *dev;
 	char *error;
 
-	if (device_new(&model, &at, NULL, &dev, &error))
+	if (device_new(of, &at, NULL, &dev, &error))
 		return NULL;
 	dev->iommu = iommu_kind_find(NULL);
 	dev->group_wish = 1;
 	dev->of_set = true;
 	config_write(dev, 4, 6, 2);
 	return dev;
+}
+
+static struct rf_device *member(unsigned slot)
+{
+	return member_of(&model, slot);
 }
 
 /* Each newcomer is used by another thread for a while. */
@@ -126,10 +138,102 @@ static void devices_come_and_go_in_the_midst_of_everything(void **state)
 	owner_free(owner);
 }
 
+#define PASIDS 3u
+
+static struct rf_device *wanderer;
+static struct rf_pasid_set *pasids;
+static atomic_uint attachments;
+
+/* Whatever the others do, what has left reaches nothing. */
+static void *leave_and_join(void *arg)
+{
+	for (unsigned i = 0; i < ROUNDS || !atomic_load(&attachments); i++) {
+		uint8_t byte;
+
+		sched_yield();
+		group_remove_device(wanderer);
+		for (uint32_t pasid = 1; pasid <= PASIDS; pasid++)
+			assert_int_equal(rf_dma_read_pasid(wanderer, pasid, MAPPED, &byte, 1),
+					 -ENODEV);
+		assert_int_equal(group_add_device(group, wanderer), 0);
+	}
+	atomic_store(&stop, true);
+	return NULL;
+}
+
+static void *attach_pasids(void *arg)
+{
+	for (unsigned i = 0; !atomic_load(&stop); i++) {
+		uint32_t pasid = 1 + i % PASIDS;
+		uint8_t byte;
+		int ret = rf_pasid_attach(wanderer, pasids, pasid, ioas);
+
+		assert_true(!ret || ret == -EPERM || ret == -EBUSY);
+		atomic_fetch_add(&attachments, !ret);
+		ret = rf_dma_read_pasid(wanderer, pasid, MAPPED, &byte, 1);
+		assert_true(!ret || ret == -ENODEV);
+		ret = rf_pasid_replace(wanderer, pasids, pasid, ioas);
+		assert_true(!ret || ret == -EPERM || ret == -EINVAL);
+		if (i & 1)
+			continue;
+		ret = rf_pasid_detach(wanderer, pasids, pasid);
+		assert_true(!ret || ret == -ENOENT);
+	}
+	return NULL;
+}
+
+static void pasids_are_attached_while_their_device_leaves(void **state)
+{
+	static const struct rf_pasid_type type = { "test" };
+	struct pasid_space *space;
+	pthread_t threads[3];
+	uint64_t unmapped;
+	uint32_t pasid;
+
+	log_set_level(LOG_ERROR);
+	atomic_store(&stop, false);
+	owner = owner_new_self();
+	assert_int_equal(ioas_new(&ioas), 0);
+	assert_int_equal(ioas_map_fixed(ioas, owner, (uintptr_t)memory, MAPPED, PAGE,
+					RF_READ | RF_WRITE, false),
+			 0);
+	assert_int_equal(pasid_space_new(&space), 0);
+	assert_int_equal(pasid_set_new(space, &type, &type, PASIDS, &pasids), 0);
+	for (unsigned i = 0; i < PASIDS; i++)
+		assert_int_equal(rf_pasid_alloc(pasids, 1, PASIDS, NULL, &pasid), 0);
+	assert_int_equal(group_set_add_device(set, "pci", member(0)), 0);
+	wanderer = member_of(&tagging_model, 1);
+	config_write(wanderer, wanderer->cap_pasid + 6u, 1, 2);
+	assert_int_equal(group_set_add_device(set, "pci", wanderer), 0);
+	group = rf_device_group(wanderer);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL,
+						i ? attach_pasids : leave_and_join, NULL),
+				 0);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+
+	group_remove_device(wanderer); /* and nothing holds the numbers any more */
+	for (uint32_t i = 1; i <= PASIDS; i++) {
+		assert_int_equal(rf_pasid_free(pasids, i), 0);
+		assert_int_equal(rf_pasid_alloc(pasids, i, i, NULL, &pasid), 0);
+	}
+	assert_int_equal(ioas_unmap_range(ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, false, &unmapped),
+			 0);
+	ioas_put(ioas);
+	group_set_free(set);
+	assert_int_equal(group_set_new(&groups, &set), 0);
+	pasid_space_free(space);
+	owner_free(owner);
+	log_set_level(LOG_WARN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(devices_come_and_go_in_the_midst_of_everything,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(pasids_are_attached_while_their_device_leaves,
 						setup, teardown),
 	};
 
