@@ -27,7 +27,7 @@ struct rf_devtlb_counts {
 
 /**
  * rf_devtlb_new() - make an empty cache of a region
- * @region: the region; its granularity is at least 4
+ * @region: the region; its granularity is at least 4. Lives longer than the cache
  * @entries: how many pages it remembers; a power of two, at most 65536
  * @tlb: filled with the cache
  *

@@ -39,7 +39,7 @@ struct rf_shadow_ops {
 
 /**
  * rf_shadow_new() - let a space follow a region
- * @region: the region; its granularity is at least 4096
+ * @region: the region; its granularity is at least 4096. Lives longer than the shadow
  * @first: of the region's addresses, what is followed; a multiple of the granularity
  * @last: last address, inclusive; UINT64_MAX: to the region's end
  * @ioas: the space. Nothing else may map where the shadow does; lives longer than
@@ -71,8 +71,8 @@ RF_API int rf_shadow_new(struct rf_region *region, uint64_t first, uint64_t last
 /**
  * rf_shadow_free() - follow no more
  *
- * What it mapped is unmapped. Not from inside its own locate operation. NULL is fine.
- * Never fails.
+ * What it mapped is unmapped. Also from inside a callback of another listener, but not
+ * from its own locate operation. NULL is fine. Never fails.
  */
 RF_API void rf_shadow_free(struct rf_shadow *shadow);
 

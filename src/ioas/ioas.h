@@ -81,5 +81,7 @@ void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain);
  * [0, 2^64 - 1] with none. Fills at most @max, returns how many there are.
  */
 unsigned ioas_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max);
+/* The lowest of them that ends at or above @iova. */
+bool ioas_range_from(struct rf_ioas *ioas, uint64_t iova, struct iommu_range *out);
 
 #endif

@@ -144,7 +144,8 @@ void ioas_unreserve(struct rf_ioas *ioas, const void *who)
 	pthread_mutex_unlock(&ioas->lock);
 }
 
-bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
+/* The number of the first usable range that ends at or above @iova; nr_ranges: none. */
+static unsigned ranges_from(const struct rf_ioas *ioas, uint64_t iova)
 {
 	unsigned low = 0;
 	unsigned high = ioas->nr_ranges;
@@ -152,13 +153,40 @@ bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
 
-		if (ioas->ranges[mid].last < first)
+		if (ioas->ranges[mid].last < iova)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < ioas->nr_ranges && ioas->ranges[low].first <= first &&
-	       last <= ioas->ranges[low].last;
+	return low;
+}
+
+bool ioas_usable(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
+{
+	unsigned n = ranges_from(ioas, first);
+
+	return n < ioas->nr_ranges && ioas->ranges[n].first <= first &&
+	       last <= ioas->ranges[n].last;
+}
+
+bool ioas_range_from(struct rf_ioas *ioas, uint64_t iova, struct iommu_range *out)
+{
+	const struct iommu_range *range = NULL;
+
+	pthread_mutex_lock(&ioas->lock);
+	if (ioas_windowed(ioas)) {
+		const struct window *window = window_from(ioas, iova);
+
+		range = window ? &window->range : NULL;
+	} else {
+		unsigned n = ranges_from(ioas, iova);
+
+		range = n < ioas->nr_ranges ? &ioas->ranges[n] : NULL;
+	}
+	if (range)
+		*out = *range;
+	pthread_mutex_unlock(&ioas->lock);
+	return range;
 }
 
 unsigned ioas_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max)

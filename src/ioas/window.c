@@ -51,6 +51,15 @@ const struct window *window_at(const struct rf_ioas *ioas, uint64_t iova)
 	return n && iova <= ioas->windows[n - 1].range.last ? &ioas->windows[n - 1] : NULL;
 }
 
+const struct window *window_from(const struct rf_ioas *ioas, uint64_t iova)
+{
+	unsigned n = windows_below(ioas, iova);
+
+	if (n && iova <= ioas->windows[n - 1].range.last)
+		n--;
+	return n < ioas->nr_windows ? &ioas->windows[n] : NULL;
+}
+
 bool windows_touch(const struct rf_ioas *ioas, uint64_t first, uint64_t last)
 {
 	unsigned n = windows_below(ioas, last);

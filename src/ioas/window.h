@@ -30,6 +30,8 @@ struct window {
 
 /* The window that holds @iova, or NULL. */
 const struct window *window_at(const struct rf_ioas *ioas, uint64_t iova);
+/* The same, or the next above. */
+const struct window *window_from(const struct rf_ioas *ioas, uint64_t iova);
 /* Whether any lies in [first, last], partly at least. */
 bool windows_touch(const struct rf_ioas *ioas, uint64_t first, uint64_t last);
 /* Whether no window has mappings finer than @alignment. */

@@ -130,6 +130,7 @@ void listeners_tell(struct rf_region *region, const struct rf_mapping *now,
 	struct round *round = &region->round;
 	uint64_t joins = region->joins;
 
+	round->gone = gone;
 	for (round->next = region->listeners; round->next;) {
 		round->listener = round->next;
 		round->next = round->listener->next;
@@ -137,6 +138,7 @@ void listeners_tell(struct rf_region *region, const struct rf_mapping *now,
 			round_tell(region, now, gone);
 	}
 	round->listener = NULL;
+	round->gone = NULL;
 }
 
 /* Tell a listener of all that is mapped in [first, last]. False: it has left. */

@@ -41,11 +41,13 @@ struct rf_listener {
  * struct round - one change on its way to the listeners; there is one at a time
  * @listener: who is being told; NULL: it has left
  * @next: who comes then; NULL: nobody
+ * @gone: what is taken away; NULL also while none is under way
  * @failures: callbacks that failed since the lock was taken
  */
 struct round {
 	struct rf_listener *listener;
 	struct rf_listener *next;
+	const struct extent *gone;
 	unsigned failures;
 };
 

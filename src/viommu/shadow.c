@@ -19,12 +19,11 @@
 #include "ioas/ioas.h"
 #include "viommu/region.h"
 
-#define PAGE	      4096ull
-#define SHADOW_RANGES 64u
+#define PAGE 4096ull
 
 /**
  * struct rf_shadow - a space that follows a region
- * @listener: to the region
+ * @listener: to the region; NULL: it follows no more
  * @region: the region
  * @first: what it follows
  * @last: to there
@@ -53,6 +52,8 @@ static int shadow_refill(struct rf_shadow *shadow, uint64_t first, uint64_t last
 	const struct extent *extent = extents_from(extents, first);
 	int ret = 0;
 
+	if (!shadow->listener)
+		return 0;
 	for (; extent && extent->first <= last; extent = extent->next) {
 		struct rf_mapping now = { .iova = extent->first > first ? extent->first : first,
 					  .last = extent->last < last ? extent->last : last,
@@ -118,22 +119,24 @@ static int shadow_set(struct rf_shadow *shadow, uint64_t first, uint64_t last,
 static bool shadow_set_usable(struct rf_shadow *shadow, uint64_t first, uint64_t last,
 			      const struct rf_shadow_memory *memory, uint32_t prot, bool clean)
 {
-	struct iommu_range ranges[SHADOW_RANGES];
-	unsigned nr = ioas_ranges(shadow->ioas, ranges, SHADOW_RANGES);
 	uint64_t from = first + shadow->offset;
 	uint64_t to = last + shadow->offset;
+	struct iommu_range range;
 	bool cut = false;
 
-	for (unsigned i = 0; i < nr && i < SHADOW_RANGES; i++) {
-		uint64_t low = from > ranges[i].first ? from : ranges[i].first;
-		uint64_t high = to < ranges[i].last ? to : ranges[i].last;
+	for (uint64_t at = from; ioas_range_from(shadow->ioas, at, &range) && range.first <= to;
+	     at = range.last + 1) {
+		uint64_t low = from > range.first ? from : range.first;
+		uint64_t high = to < range.last ? to : range.last;
 		struct rf_shadow_memory part = { memory->owner, (char *)memory->addr + (low - from),
 						 high - low + 1 };
 
-		if (low > high || (low == from && high == to))
-			continue;
+		if (low == from && high == to)
+			break;
 		shadow_set(shadow, low - shadow->offset, high - shadow->offset, &part, prot, clean);
 		cut = true;
+		if (range.last >= to)
+			break;
 	}
 	return cut;
 }
@@ -174,7 +177,7 @@ static int shadow_fill(struct rf_shadow *shadow, const struct rf_mapping *now, b
 
 		if (!length) {
 			none = none < 0 ? none : -EINVAL;
-			length = granule;
+			length = granule - (at & (granule - 1));
 		}
 		if (left > length - 1)
 			left = length - 1;
@@ -242,25 +245,35 @@ int rf_shadow_new(struct rf_region *region, uint64_t first, uint64_t last, struc
 	return 0;
 }
 
-void rf_shadow_free(struct rf_shadow *shadow)
+/* What of the shadow's range is in @extent and those behind it is unmapped. */
+static void shadow_clear(struct rf_shadow *shadow, const struct extent *extent)
 {
-	const struct extent *extent;
-	bool entered;
-
-	if (!shadow)
-		return;
-	/* in one step, or what is announced in between would stay */
-	entered = region_enter(shadow->region);
-	rf_listener_unregister(shadow->listener);
-	extent = extents_from(&shadow->region->extents, shadow->first);
 	for (; extent && extent->first <= shadow->last; extent = extent->next) {
 		uint64_t first = extent->first > shadow->first ? extent->first : shadow->first;
 		uint64_t last = extent->last < shadow->last ? extent->last : shadow->last;
 
-		shadow_set(shadow, first, last, &(struct rf_shadow_memory){ 0 }, 0, false);
+		if (first <= last)
+			shadow_set(shadow, first, last, &(struct rf_shadow_memory){ 0 }, 0, false);
 	}
+}
+
+void rf_shadow_free(struct rf_shadow *shadow)
+{
+	struct rf_region *region;
+	bool entered;
+
+	if (!shadow)
+		return;
+	region = shadow->region;
+	/* in one step, or what is announced in between would stay */
+	entered = region_enter(region);
+	rf_listener_unregister(shadow->listener);
+	shadow->listener = NULL;
+	shadow_clear(shadow, extents_from(&region->extents, shadow->first));
+	/* freed by a listener that is told before it, it has what was true before */
+	shadow_clear(shadow, region->round.gone);
 	if (entered)
-		region_leave(shadow->region);
+		region_leave(region);
 	alloc_free(shadow);
 }
 

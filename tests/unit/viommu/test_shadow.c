@@ -199,6 +199,95 @@ static void windows_are_kept_to(void **state)
 	assert_int_equal(ioas_nr_areas(ioas), 0);
 }
 
+/* More windows than a few, each a page: what goes over them is mapped in all. */
+static void any_number_of_windows_is_kept_to(void **state)
+{
+	const struct rf_region_ops ops = { .name = "wide" };
+	struct rf_region *wide;
+	struct rf_mapping now;
+
+	for (uint64_t i = 0; i < 160; i += 2) {
+		const struct rf_window want = { .page_size = PAGE, .iova = i * PAGE };
+
+		assert_int_equal(rf_ioas_create_window(ioas, &want, PAGE, RF_WINDOW_FIXED, NULL),
+				 0);
+	}
+	assert_int_equal(rf_region_new(&ops, 160 * PAGE - 1, PAGE, NULL, &wide), 0);
+	assert_int_equal(rf_shadow_new(wide, 0, UINT64_MAX, ioas, 0, &shadow_ops, &ram, &shadow),
+			 0);
+	for (uint64_t target = 16; target <= 24; target += 4) {
+		now = pages(120, 135, target, RW);
+		assert_int_equal(rf_region_announce(wide, &now), 1);
+		for (unsigned i = 0; i < 16; i++)
+			assert_int_equal(device_sees(120 + i), i % 2 ? -1 : (int)(target + i));
+	}
+	now = pages(128, 129, 0, 0);
+	assert_int_equal(rf_region_announce(wide, &now), 0);
+	assert_int_equal(device_sees(128), -1);
+	assert_int_equal(device_sees(130), 34);
+	rf_shadow_free(shadow);
+	shadow = NULL;
+	rf_region_free(wide);
+}
+
+/* Granules of four pages, of which the second page of target 0 is no memory. */
+static int locate_gap(void *arg, uint64_t target, struct rf_shadow_memory *memory)
+{
+	uint64_t page = target / PAGE;
+
+	if (page == 1)
+		return -EFAULT;
+	*memory = (struct rf_shadow_memory){ owner, ram + target,
+					     (page ? RAM_PAGES - page : 1) * PAGE };
+	return 0;
+}
+
+static void what_is_no_memory_ends_with_its_granule(void **state)
+{
+	const struct rf_shadow_ops gap_ops = { .name = "gap", .locate = locate_gap };
+	const struct rf_region_ops ops = { .name = "coarse" };
+	struct rf_mapping now = pages(0, 7, 0, RW);
+	struct rf_region *coarse;
+
+	assert_int_equal(rf_region_new(&ops, LAST, 4 * PAGE, NULL, &coarse), 0);
+	assert_int_equal(rf_shadow_new(coarse, 0, LAST, ioas, 0, &gap_ops, NULL, &shadow), 0);
+	assert_int_equal(rf_region_announce(coarse, &now), 1);
+	assert_int_equal(device_sees(0), 0);
+	for (unsigned i = 1; i < 4; i++)
+		assert_int_equal(device_sees(i), -1);
+	for (unsigned i = 4; i < 8; i++)
+		assert_int_equal(device_sees(i), (int)i);
+	rf_shadow_free(shadow);
+	shadow = NULL;
+	rf_region_free(coarse);
+}
+
+/* A listener that is told before the shadow is, and ends it. */
+
+static void end_shadow(struct rf_listener *listener, const struct rf_notice *notice)
+{
+	rf_shadow_free(shadow);
+	shadow = NULL;
+}
+
+static void a_shadow_that_ends_before_it_is_told_leaves_nothing(void **state)
+{
+	for (unsigned perm = 0; perm <= RF_READ; perm++) {
+		struct ear ear = { .then = end_shadow };
+		struct rf_listener *listener;
+
+		announce(2, 9, 16, RW);
+		listener = listen(&ear, U);
+		follow(PAGE * 4, PAGE * 12 - 1, 0);
+		assert_int_equal(device_sees(5), 19);
+		assert_int_equal(announce(5, 10, 40, perm), 0);
+		assert_null(shadow);
+		assert_int_equal(ioas_nr_areas(ioas), 0);
+		rf_listener_unregister(listener);
+		announce(0, 15, 0, 0);
+	}
+}
+
 static void let_go(void *arg, uint64_t first, uint64_t last)
 {
 	rf_access_unpin(*(struct rf_access **)arg, 6 * PAGE, PAGE);
@@ -371,6 +460,9 @@ int main(void)
 		TEST(what_is_no_memory_is_left_out_and_reported),
 		TEST(what_the_space_may_not_map_is_left_out),
 		TEST(windows_are_kept_to),
+		TEST(any_number_of_windows_is_kept_to),
+		TEST(what_is_no_memory_ends_with_its_granule),
+		TEST(a_shadow_that_ends_before_it_is_told_leaves_nothing),
 		TEST(what_an_access_holds_is_unmapped_all_the_same),
 		TEST(refusals_change_nothing),
 		TEST(nothing_is_stale_whatever_fails),
