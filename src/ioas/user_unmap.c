@@ -262,9 +262,13 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 	int ret = 0;
 
 	*unmapped = 0;
-	if (ioas_windowed(ioas) && length) {
+	/* what is no range is found out before anything is cut; elsewhere after it, as on Linux */
+	if (ioas_windowed(ioas)) {
+		ret = unmap_range(iova, length, &last);
+		if (ret)
+			return ret;
 		pthread_mutex_lock(&ioas->lock);
-		ret = window_check_unmap(ioas, iova, iova + (length - 1));
+		ret = window_check_unmap(ioas, iova, last);
 		pthread_mutex_unlock(&ioas->lock);
 		if (ret)
 			return ret;

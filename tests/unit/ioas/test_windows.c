@@ -300,6 +300,11 @@ static void a_cut_keeps_to_the_pages_of_the_window(void **state)
 	assert_int_equal(create_at(GIB, MIB, 65536), 0);
 	assert_int_equal(user_map_at(GIB, even, 4 * 65536), 0);
 	assert_int_equal(ioas_compat_unmap(ioas, GIB + 2 * PAGE, PAGE, &unmapped), -EINVAL);
+	/* nor does a range that wraps cut where it would end */
+	assert_int_equal(create_at(2 * GIB, MIB, PAGE), 0);
+	assert_int_equal(ioas_compat_unmap(ioas, 2 * GIB, 0 - GIB + PAGE, &unmapped), -EOVERFLOW);
+	assert_int_equal(ioas_nr_areas(ioas), 1);
+	assert_int_equal(ioas_compat_unmap(ioas, GIB, 0, &unmapped), -EINVAL);
 	assert_int_equal(ioas_compat_unmap(ioas, GIB + 65536, 65536, &unmapped), 0);
 	assert_int_equal(unmapped, 65536);
 	assert_int_equal(ioas_nr_areas(ioas), 2);
