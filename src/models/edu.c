@@ -151,8 +151,10 @@ static void edu_dma(struct rf_device *dev)
 			rf_dma_write(dev, edu_memory(dev, edu->dst), buffer, edu->count);
 	} else {
 		buffer = edu_buffer(dev, edu->dst, edu->count);
-		if (buffer)
+		if (buffer) {
+			memset(buffer, 0, edu->count); /* what cannot be read is read as nothing */
 			rf_dma_read(dev, edu_memory(dev, edu->src), buffer, edu->count);
+		}
 	}
 	edu->cmd &= ~(uint64_t)DMA_START;
 	if (edu->cmd & DMA_IRQ)

@@ -5,9 +5,12 @@ A boot costs seconds and a sequence milliseconds, so in each round every sequenc
 shrunk gives all its tries at once: the halves, quarters, ... and single lines left out. The
 shortest try that still differs goes on.
 """
+import time
+
 import play
 
 ROUNDS = 24
+SECONDS = 100  # and no round is begun after these
 
 
 def first_difference(name, linux, ringfence, differences):
@@ -58,7 +61,10 @@ def shrink(scripts, differences, both):
     now = dict(scripts)
     shown = {}
     active = set(now)
+    end = time.monotonic() + SECONDS
     for _ in range(ROUNDS):
+        if time.monotonic() > end:
+            break
         batch = [(f"{name}#{n}", text) for name in sorted(active)
                  for n, text in enumerate(tries(now[name]))]
         batch += [(f"{name}#", now[name]) for name in sorted(active)]
@@ -79,4 +85,4 @@ def shrink(scripts, differences, both):
             if texts[best] == now[name]:
                 active.discard(name)
             now[name] = texts[best]
-    return {name: (now[name], shown[name]) for name in now}
+    return {name: (now[name], shown.get(name, ["no time to shrink it"])) for name in now}
