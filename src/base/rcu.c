@@ -36,6 +36,10 @@ static struct gate gate;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static atomic_bool ready; /* the key is there */
+static atomic_bool settled = true; /* every reader inside has seen rcu_fenced, if it is set */
+static _Thread_local volatile bool gate_only; /* is about to have a slot, or had one */
+
+#define KEYS_IN_PLACE 32u /* of a thread, in the C library; it allocates for more */
 
 static int membarrier(int command)
 {
@@ -47,20 +51,27 @@ static void slot_give_back(struct rcu_slot *slot)
 	atomic_store_explicit(&slot->used, false, memory_order_release);
 }
 
-/* A thread ends. A signal at an unlucky moment may have had it take two. */
+/*
+ * A thread ends, perhaps from inside: it looks at nothing any more. Destructors that
+ * come after this may look, but a slot that they took would stay taken.
+ */
 static void slot_thread_ends(void *value)
 {
-	struct rcu_slot *other = rcu_self;
+	struct rcu_slot *slot = value;
+	unsigned long count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
+	gate_only = true;
 	rcu_self = NULL;
-	slot_give_back(value);
-	if (other && other != value)
-		slot_give_back(other);
+	atomic_store_explicit(&slot->count, count + (count & 1), memory_order_release);
+	slot_give_back(slot);
 }
 
 static void rcu_begin(void)
 {
-	atomic_store(&rcu_fenced, membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0);
+	bool fenced = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0;
+
+	atomic_store(&settled, fenced);
+	atomic_store(&rcu_fenced, fenced);
 }
 
 static void rcu_child(void)
@@ -84,7 +95,7 @@ static void rcu_init_once(void)
 	/* without the key, or without being told of children, everybody passes the gate */
 	if (pthread_key_create(&key, slot_thread_ends))
 		return;
-	if (!pthread_atfork(NULL, NULL, rcu_child))
+	if (key < KEYS_IN_PLACE && !pthread_atfork(NULL, NULL, rcu_child))
 		atomic_store(&ready, true);
 }
 
@@ -110,24 +121,34 @@ static struct rcu_slot *slot_claim(void)
 		if (atomic_load_explicit(&slot->used, memory_order_relaxed) ||
 		    atomic_exchange(&slot->used, true))
 			continue;
-		if (pthread_setspecific(key, slot)) {
-			slot_give_back(slot);
-			return NULL;
-		}
 		slots_raise(i + 1);
 		return slot;
 	}
 	return NULL;
 }
 
+/* A signal handler that comes in between passes the gate, or the thread would have two. */
+static bool slot_get(void)
+{
+	struct rcu_slot *slot;
+
+	gate_only = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	slot = slot_claim();
+	if (slot && pthread_setspecific(key, slot)) {
+		slot_give_back(slot);
+		slot = NULL;
+	}
+	rcu_self = slot;
+	atomic_signal_fence(memory_order_seq_cst);
+	gate_only = false;
+	return slot;
+}
+
 unsigned rcu_enter_slow(void)
 {
-	struct rcu_slot *slot = atomic_load(&ready) ? slot_claim() : NULL;
-
-	if (slot) {
-		rcu_self = slot;
+	if (atomic_load(&ready) && !gate_only && slot_get())
 		return rcu_enter();
-	}
 	rcu_gated++;
 	return RCU_GATED + gate_enter(&gate);
 }
@@ -157,14 +178,20 @@ static void slot_wait(struct rcu_slot *slot)
 /*
  * All processors that run a thread of ours have made a fence. Should the kernel no
  * longer do it for us (the program has closed a sandbox around itself), readers do
- * from now on, and those who did not see that yet have their stores out soon.
+ * from now on. Those who looked whether to before that have made their stores, which
+ * are out soon: every writer waits for that until one has.
  */
 static void fence_all(void)
 {
-	if (atomic_load(&rcu_fenced) || !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+	if (!atomic_load(&rcu_fenced)) {
+		if (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+			return;
+		atomic_store(&rcu_fenced, true);
+	}
+	if (atomic_load(&settled))
 		return;
-	atomic_store(&rcu_fenced, true);
 	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	atomic_store(&settled, true);
 }
 
 int rcu_sync(void)
@@ -184,8 +211,10 @@ int rcu_sync(void)
 
 void rcu_set_fenced(bool fenced)
 {
-	if (fenced)
-		atomic_store(&rcu_fenced, true);
-	else
+	if (!fenced) {
 		rcu_begin();
+		return;
+	}
+	atomic_store(&rcu_fenced, true);
+	atomic_store(&settled, true);
 }

@@ -11,8 +11,8 @@
  *
  * rcu_enter() never fails, waits, allocates or blocks, may nest, and may be called in
  * a signal handler. A thread takes its line at its first use and gives it back as it
- * ends. When all lines are taken, before rcu_init(), and in threads that are ending,
- * it passes a gate instead.
+ * ends. When all lines are taken, before rcu_init(), in threads that are ending, and
+ * where the C library would allocate for it, it passes a gate instead.
  *
  * The state is the process's, as membarrier and threads are.
  */
@@ -53,12 +53,12 @@ static inline unsigned rcu_enter(void)
 	count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 	if (count & 1)
 		return RCU_NESTED;
-	if (__builtin_expect(atomic_load_explicit(&rcu_fenced, memory_order_relaxed), 0))
-		atomic_exchange_explicit(&slot->count, count + 1, memory_order_seq_cst);
-	else
-		atomic_store_explicit(&slot->count, count + 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->count, count + 1, memory_order_relaxed);
 	/* that store before all loads inside: the compiler by this, the processor by membarrier */
 	__asm__ volatile("" ::: "memory");
+	/* or by this. After the store: who is held up here has made it, see fence_all() */
+	if (__builtin_expect(atomic_load_explicit(&rcu_fenced, memory_order_relaxed), 0))
+		atomic_fetch_add_explicit(&slot->count, 0, memory_order_seq_cst);
 	return RCU_OUTERMOST;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -162,6 +163,114 @@ static void a_child_does_not_wait_for_its_parents_threads(void **state)
 	pthread_barrier_destroy(&leave);
 }
 
+/* Destructors of the program's own keys may look, too, in any round of them. */
+static pthread_key_t late_key;
+static unsigned late;
+
+static void look_late(void *arg)
+{
+	unsigned token = rcu_enter();
+
+	assert_true(rcu_inside());
+	assert_null(rcu_self); /* a slot would stay taken for ever */
+	assert_int_equal(rcu_sync(), -EDEADLK);
+	rcu_leave(token);
+	assert_false(rcu_inside());
+	if (++late < 3)
+		pthread_setspecific(late_key, arg);
+}
+
+static void *end_late(void *arg)
+{
+	rcu_leave(rcu_enter());
+	assert_non_null(rcu_self);
+	pthread_setspecific(late_key, arg);
+	return NULL;
+}
+
+static void a_thread_that_is_ending_passes_the_gate(void **state)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_key_create(&late_key, look_late), 0);
+	assert_int_equal(pthread_create(&thread, NULL, end_late, &late), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(late, 3);
+	pthread_key_delete(late_key);
+	assert_int_equal(rcu_sync(), 0);
+}
+
+static void *the_slot_serves_again(void *arg)
+{
+	unsigned token = rcu_enter();
+
+	if (token != RCU_OUTERMOST)
+		_exit(3);
+	rcu_leave(token);
+	return arg;
+}
+
+static void *end_inside(void *arg)
+{
+	rcu_enter();
+	return arg;
+}
+
+/* One that was cancelled, say. In a child: to wait for it would be for ever. */
+static void a_thread_that_ends_inside_has_left(void **state)
+{
+	pthread_t thread;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(10);
+		for (unsigned round = 0; round < 2; round++) {
+			pthread_create(&thread, NULL, end_inside, NULL);
+			pthread_join(thread, NULL);
+			if (rcu_sync())
+				_exit(1);
+		}
+		/* who gets its slot is waited for */
+		pthread_create(&thread, NULL, the_slot_serves_again, NULL);
+		pthread_join(thread, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Beyond these the C library allocates, which a signal handler must not. */
+#define KEYS_IN_PLACE 32u
+
+static int many_keys(void)
+{
+	pthread_key_t one;
+	unsigned token;
+
+	do {
+		if (pthread_key_create(&one, NULL))
+			return 2;
+	} while (one < KEYS_IN_PLACE);
+	rcu_init();
+	token = rcu_enter();
+	if (rcu_self || !rcu_inside())
+		return 1;
+	rcu_leave(token);
+	return rcu_inside() || rcu_sync();
+}
+
+static void a_program_with_many_keys_allocates_nothing(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(many_keys());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* Stress: an object is replaced over and over, and the old one poisoned after rcu_sync(). */
 static _Atomic(uint64_t *) object;
 static atomic_uint poisoned;
@@ -197,6 +306,19 @@ static void *writer_thread(void *arg)
 	return NULL;
 }
 
+/* Readers are interrupted by a handler that looks, too. */
+static void look_in_handler(int sig)
+{
+	unsigned token = rcu_enter();
+	const uint64_t *p = atomic_load_explicit(&object, memory_order_acquire);
+
+	if (p[0] != 7 || p[3] != 7 || rcu_sync() != -EDEADLK)
+		atomic_fetch_add(&poisoned, 1);
+	rcu_leave(token);
+}
+
+static bool interrupt;
+
 static void run_stress(void)
 {
 	uint64_t *first = malloc(4 * sizeof(*first));
@@ -210,6 +332,8 @@ static void run_stress(void)
 		assert_int_equal(pthread_create(&readers[i], NULL, reader, NULL), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&writers[i], NULL, writer_thread, NULL), 0);
+	for (unsigned i = 0; interrupt && i < 20000; i++)
+		pthread_kill(readers[i % 3], SIGUSR1);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(writers[i], NULL);
 	atomic_store(&stop, true);
@@ -229,6 +353,17 @@ static void nor_without_membarrier(void **state)
 	rcu_set_fenced(true);
 	run_stress();
 	rcu_set_fenced(false);
+}
+
+static void nor_in_signal_handlers(void **state)
+{
+	struct sigaction act = { .sa_handler = look_in_handler, .sa_flags = SA_RESTART }, old;
+
+	sigaction(SIGUSR1, &act, &old);
+	interrupt = true;
+	run_stress();
+	interrupt = false;
+	sigaction(SIGUSR1, &old, NULL);
 }
 
 /*
@@ -295,6 +430,24 @@ static void and_without_membarrier(void **state)
 	rcu_set_fenced(false);
 }
 
+static struct timespec later;
+
+/* Sees that readers make the fence now; but those that were inside did not know. */
+static void *sync_as_the_second(void *arg)
+{
+	atomic_store(&synced, true);
+	while (!atomic_load(&rcu_fenced))
+		;
+	rcu_sync();
+	clock_gettime(CLOCK_MONOTONIC, &later);
+	return NULL;
+}
+
+static double ns_between(const struct timespec *a, const struct timespec *b)
+{
+	return (double)(b->tv_sec - a->tv_sec) * 1e9 + (double)(b->tv_nsec - a->tv_nsec);
+}
+
 /* In a child that has closed a sandbox without membarrier around itself. */
 static int sandboxed(void)
 {
@@ -304,13 +457,23 @@ static int sandboxed(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
+	struct timespec start;
+	pthread_t second;
 	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		return 2; /* not to be had here, as in some containers */
+	if (pthread_create(&second, NULL, sync_as_the_second, NULL))
+		return 2;
+	while (!atomic_load(&synced))
+		;
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (rcu_sync() || !atomic_load(&rcu_fenced))
 		return 1;
+	pthread_join(second, NULL);
+	if (ns_between(&start, &later) < 1e6)
+		return 3;
 	rcu_leave(rcu_enter());
 	return rcu_sync();
 }
@@ -332,14 +495,19 @@ static void a_sandbox_that_is_closed_later_does_no_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_program_with_many_keys_allocates_nothing), /* before rcu_init() */
 		cmocka_unit_test_setup(nobody_inside_lets_the_writer_through, setup),
 		cmocka_unit_test_setup(the_writer_waits_for_who_is_inside, setup),
 		cmocka_unit_test_setup(who_comes_back_is_not_waited_for, setup),
 		cmocka_unit_test_setup(waiting_for_oneself_is_refused, setup),
 		cmocka_unit_test_setup(a_crowd_is_waited_for_too, setup),
 		cmocka_unit_test_setup(a_child_does_not_wait_for_its_parents_threads, setup),
+		cmocka_unit_test_setup(a_thread_that_is_ending_passes_the_gate, setup),
+		cmocka_unit_test_setup(a_thread_that_ends_inside_has_left, setup),
 		cmocka_unit_test_setup(nobody_inside_sees_what_was_taken_away, setup),
 		cmocka_unit_test_setup(nor_without_membarrier, setup),
+		cmocka_unit_test_setup(nor_in_signal_handlers, setup),
 		cmocka_unit_test_setup(who_looks_before_it_is_seen_is_seen_after_all, setup),
 		cmocka_unit_test_setup(and_without_membarrier, setup),
 		cmocka_unit_test_setup(a_sandbox_that_is_closed_later_does_no_harm, setup),
