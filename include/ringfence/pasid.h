@@ -58,7 +58,8 @@ RF_API int rf_pasid_set_new(struct rf_machine *machine, const struct rf_pasid_ty
 
 /**
  * rf_pasid_set_free() - free a set and every PASID in it
- * @set: the set, not to be used any more; may be NULL
+ * @set: the set, not to be used any more, but for rf_pasid_put() by who has references
+ *	and rf_pasid_detach() where it is attached; may be NULL
  *
  * As rf_pasid_free() of each; those that are referenced stay reserved, with the set's
  * quota, until their last reference goes. Never fails.
@@ -213,7 +214,8 @@ struct rf_pasid_allocator {
  * @allocator: kept
  * @data: handed to it
  *
- * Numbers of one allocator are not mixed with those of another.
+ * Numbers of one allocator are not mixed with those of another. rf_machine_free() gives
+ * it back what is left.
  *
  * Return: 0; -EINVAL for a NULL; -EEXIST when there is one; -EAGAIN while PASIDs are
  * allocated; -ENOMEM.
@@ -241,8 +243,8 @@ RF_API int rf_pasid_allocator_unregister(struct rf_machine *machine,
  * capability's enable bit is set. The group functions do not touch it; it ends with
  * rf_pasid_detach(), and when the device leaves its group.
  *
- * Return: 0; -EINVAL for a NULL, no PASID, or one that has more bits than the
- * device; -EOPNOTSUPP without the capability, or when its IOMMU cannot tell PASIDs
+ * Return: 0; -EINVAL for a NULL, no PASID, one that has more bits than the device, or
+ * a set of another machine; -EOPNOTSUPP without the capability, or when its IOMMU cannot tell PASIDs
  * apart; -EPERM when the device has no group (no IOMMU above it), or is quarantined;
  * -ENODEV when it was removed; -ENOENT, -EACCES as rf_pasid_free(); -EBUSY when
  * something is attached to the PASID already; -EADDRINUSE where a mapping lies

@@ -182,7 +182,7 @@ static int pasids_point(struct rf_device *dev, struct rf_pasid_set *set, uint32_
 	ret = pasids_check(dev, set, pasid);
 	if (ret)
 		return ret;
-	if (pasid >> dev->model->pasid_bits)
+	if (pasid >> dev->model->pasid_bits || pasid_set_machine(set) != dev->machine)
 		return -EINVAL;
 	if (!device_may_reach(dev))
 		return -EPERM;

@@ -227,6 +227,8 @@ int machine_build(struct description *desc, struct rf_machine **out, char **erro
 	if (!ret)
 		ret = pasid_space_new(&machine->pasids);
 	if (!ret)
+		pasid_space_set_machine(machine->pasids, machine);
+	if (!ret)
 		ret = description_complete(desc, error);
 	if (!ret && desc->topology)
 		ret = group_set_use_topology(machine->set, desc->topology, machine_grouping(desc));

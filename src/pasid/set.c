@@ -25,6 +25,26 @@ int pasid_space_new(struct pasid_space **out)
 	return 0;
 }
 
+void pasid_space_set_machine(struct pasid_space *space, const struct rf_machine *machine)
+{
+	space->machine = machine;
+}
+
+const struct rf_machine *pasid_set_machine(const struct rf_pasid_set *set)
+{
+	return set->space->machine;
+}
+
+/* A host would keep for ever what its guest does not give back. */
+static void space_give_back(struct pasid_space *space, const struct pasid_tables *tables)
+{
+	if (!space->allocator)
+		return;
+	for (uint32_t pasid = 1; pasid <= RF_PASID_MAX; pasid++)
+		if (ids_test(&tables->ids, pasid))
+			space->allocator->free(space->allocator_data, pasid);
+}
+
 void pasid_space_free(struct pasid_space *space)
 {
 	struct pasid_tables *tables;
@@ -32,6 +52,8 @@ void pasid_space_free(struct pasid_space *space)
 	if (!space)
 		return;
 	tables = space_tables(space);
+	if (tables)
+		space_give_back(space, tables);
 	for (unsigned i = 1; tables && i < PASID_SETS; i++)
 		alloc_free(atomic_load(&tables->sets[i])); /* the dead ones are there, too */
 	alloc_direct_free(tables);

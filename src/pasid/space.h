@@ -63,6 +63,7 @@ struct pasid_tables {
 
 /**
  * struct pasid_space - a machine's PASIDs
+ * @machine: whose they are
  * @tables: NULL until the first set
  * @promised: the sum of all quotas
  * @last_index: given to a set
@@ -72,6 +73,7 @@ struct pasid_tables {
  */
 struct pasid_space {
 	pthread_mutex_t lock;
+	const struct rf_machine *machine;
 	_Atomic(struct pasid_tables *) tables;
 	uint32_t promised;
 	uint32_t last_index;

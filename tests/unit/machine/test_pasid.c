@@ -4,9 +4,11 @@
  */
 #include <errno.h>
 
+#include <ringfence/ioas.h>
 #include <ringfence/pasid.h>
 
 #include "fixture.h"
+#include "group/set.h"
 
 static const struct rf_pasid_type sva = { "sva" }, aux = { "aux" };
 static const char owner, stranger;
@@ -65,6 +67,60 @@ static void an_allocator_is_registered_for_one_machine(void **state)
 	}
 	assert_int_equal(taken_back, 1);
 	assert_int_equal(rf_pasid_allocator_unregister(one, &five), 0);
+	/* what is left when the machine goes is given back, too */
+	assert_int_equal(rf_pasid_allocator_register(one, &five, &taken_back), 0);
+	assert_int_equal(rf_pasid_set_new(one, &sva, &owner, 9, &sets[0]), 0);
+	assert_int_equal(rf_pasid_alloc(sets[0], 1, 9, NULL, &pasid), 0);
+	assert_int_equal(rf_pasid_get(sets[0], pasid), 0);
+	rf_machine_free(one);
+	assert_int_equal(taken_back, 2);
+	rf_machine_free(two);
+}
+
+static const struct rf_pci_model tagging = {
+	.abi = RF_MODEL_ABI,
+	.name = "tagging",
+	.caps = RF_PCI_CAP_PCIE | RF_PCI_CAP_PASID,
+	.pasid_bits = 20,
+};
+
+static struct rf_device *tagging_device(struct rf_machine *machine)
+{
+	const struct pci_address at = { .bus = 0x42 };
+	struct rf_device *dev;
+	char *error;
+
+	assert_int_equal(device_new(&tagging, &at, NULL, &dev, &error), 0);
+	dev->machine = machine;
+	dev->iommu = machine->iommu;
+	dev->group_wish = 42;
+	dev->of_set = true;
+	assert_int_equal(group_set_add_device(machine->set, "pci", dev), 0);
+	return dev;
+}
+
+/* Or one number would be two owners' at the same device. */
+static void a_number_of_another_machine_is_none_of_its_devices(void **state)
+{
+	struct rf_machine *one = machine_of(NULL), *two = machine_of(NULL);
+	struct rf_device *dev = tagging_device(one);
+	struct rf_pasid_set *sets[2];
+	struct rf_ioas *ioas;
+	uint32_t pasid;
+
+	assert_int_equal(rf_ioas_new(one, 0, &ioas), 0);
+	assert_int_equal(rf_pasid_set_new(one, &sva, &owner, 9, &sets[0]), 0);
+	assert_int_equal(rf_pasid_set_new(two, &sva, &stranger, 9, &sets[1]), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(rf_pasid_alloc(sets[i], 1, 1, NULL, &pasid), 0);
+		assert_int_equal(rf_pasid_attach(dev, sets[1], pasid, ioas), -EINVAL);
+		assert_int_equal(rf_pasid_replace(dev, sets[1], pasid, ioas), -EINVAL);
+	}
+	assert_int_equal(rf_pasid_attach(dev, sets[0], pasid, ioas), 0);
+	assert_int_equal(rf_pasid_replace(dev, sets[1], pasid, ioas), -EINVAL);
+	assert_int_equal(rf_pasid_detach(dev, sets[1], pasid), -EACCES);
+	assert_int_equal(rf_pasid_detach(dev, sets[0], pasid), 0);
+	rf_ioas_free(ioas);
 	rf_machine_free(one);
 	rf_machine_free(two);
 }
@@ -87,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_machine_has_its_own_numbers),
 		cmocka_unit_test(an_allocator_is_registered_for_one_machine),
+		cmocka_unit_test(a_number_of_another_machine_is_none_of_its_devices),
 		cmocka_unit_test(no_machine_has_none),
 	};
 
