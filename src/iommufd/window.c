@@ -30,7 +30,10 @@ static uint32_t flags_of(uint32_t prot)
 	       (prot & RF_WRITE ? RF_IOAS_WINDOW_WRITEABLE : 0);
 }
 
-/* Make it and tell; what the program cannot be told of, it does not get. */
+/*
+ * Make it and tell; what the program cannot be told of, it does not get. That is found out
+ * before, as a plain space that has had a window is windowed for good.
+ */
 static int window_create(struct ucmd *u, struct rf_ioas *space)
 {
 	struct rf_ioas_create_window *cmd = &u->cmd.create_window;
@@ -41,8 +44,10 @@ static int window_create(struct ucmd *u, struct rf_ioas *space)
 	};
 	bool fixed = cmd->flags & RF_IOAS_WINDOW_FIXED_IOVA;
 	struct rf_window got;
-	int ret;
+	int ret = ucmd_respond(u, sizeof(*cmd));
 
+	if (ret)
+		return ret;
 	ret = rf_ioas_create_window(space, &want, cmd->length, fixed ? RF_WINDOW_FIXED : 0, &got);
 	if (ret)
 		return ret;
