@@ -139,6 +139,34 @@ static void memory_held_by_an_access_stays(void **state)
 	munmap(memory, 2 * PAGE);
 }
 
+static void what_others_mapped_or_let_go_of_stays(void **state)
+{
+	char *memory = pages(4);
+	struct user_map map = { .owner = owner,
+				.addr = (uintptr_t)memory,
+				.memfd = -1,
+				.length = PAGE,
+				.prot = RW,
+				.fixed = true };
+	uintptr_t hidden;
+
+	/* charged to an account, as a program's mappings are */
+	assert_int_equal(ioas_user_map(ioas, &map, &map.iova), 0);
+	assert_int_equal(remap(0, memory + PAGE, PAGE, RW), -EBUSY);
+	assert_int_equal(remap(0, NULL, PAGE, 0), -EBUSY);
+	assert_ptr_equal(lookup(0), memory);
+	/* hidden, since the program has unmapped it */
+	assert_int_equal(map_at(PAGE, memory + 2 * PAGE, PAGE), 0);
+	assert_int_equal(pin_keep(owner, (uintptr_t)memory + 2 * PAGE, PAGE, PIN_UNMAP), 1);
+	hidden = lookup(PAGE);
+	assert_ptr_not_equal(hidden, memory + 2 * PAGE);
+	assert_int_equal(remap(PAGE, memory + PAGE, PAGE, RW), -EBUSY);
+	assert_int_equal(remap(0, memory + PAGE, 2 * PAGE, RW), -EBUSY);
+	assert_true(lookup(PAGE) == hidden);
+	assert_int_equal(unmap(0, 2 * PAGE), 2 * PAGE);
+	munmap(memory, 4 * PAGE);
+}
+
 static void windows_bound_what_is_remapped(void **state)
 {
 	const struct rf_window want = { .iova = 0, .page_size = 2 * PAGE, .prot = RF_READ };
@@ -264,6 +292,50 @@ static void *device(void *arg)
 	return NULL;
 }
 
+/* One page of three goes, in one way or the other; the outer ones are pieces then. */
+static char *in_flight;
+static uint32_t in_flight_prot;
+static atomic_bool returned;
+
+static void *remapper(void *arg)
+{
+	assert_int_equal(remap(PAGE, in_flight + 3 * PAGE, PAGE, in_flight_prot), 0);
+	atomic_store(&returned, true);
+	return NULL;
+}
+
+static void remap_waits_for_dma_in_flight(void **state)
+{
+	static const uint32_t prots[] = { RW, RF_READ, 0 };
+
+	in_flight = pages(4);
+	assert_int_equal(domain_add_gate(domain, &gate), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct translation t;
+		pthread_t thread;
+		unsigned token;
+
+		assert_int_equal(map_at(0, in_flight, 3 * PAGE), 0);
+		token = gate_enter(&gate);
+		assert_int_equal(domain_translate(domain, PAGE, RF_READ, &t), 0);
+		in_flight_prot = prots[i];
+		atomic_store(&returned, false);
+		assert_int_equal(pthread_create(&thread, NULL, remapper, NULL), 0);
+		while (lookup(PAGE) == t.addr)
+			usleep(100);
+		/* newcomers are over there, yet remap has not returned */
+		usleep(20000);
+		assert_false(atomic_load(&returned));
+		gate_leave(&gate, token);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_true(atomic_load(&returned));
+		assert_true(lookup(0) && lookup(2 * PAGE));
+		unmap(0, 3 * PAGE);
+	}
+	domain_del_gate(domain, &gate);
+	munmap(in_flight, 4 * PAGE);
+}
+
 static void devices_never_find_a_hole(void **state)
 {
 	pthread_t thread;
@@ -300,9 +372,11 @@ int main(void)
 		TEST(leaves_of_any_size_are_cut),
 		TEST(bad_arguments_change_nothing),
 		TEST(memory_held_by_an_access_stays),
+		TEST(what_others_mapped_or_let_go_of_stays),
 		TEST(windows_bound_what_is_remapped),
 		TEST(replacements_are_those_of_a_loop_over_pages),
 		TEST(pages_that_are_replaced_are_clean),
+		TEST(remap_waits_for_dma_in_flight),
 		TEST(devices_never_find_a_hole),
 	};
 

@@ -422,6 +422,35 @@ static void copies_over_two_windows_answer_to_both(void **state)
 	munmap(memory, 2 * PAGE);
 }
 
+static void copies_over_two_windows_have_the_smaller_page(void **state)
+{
+	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *even = (char *)(((uintptr_t)memory + 65535) & ~65535ul);
+	struct rf_ioas *coarse;
+
+	assert_true(memory != MAP_FAILED);
+	assert_int_equal(rf_ioas_new(NULL, RF_IOAS_WINDOWED, &coarse), 0);
+	assert_int_equal(create_in(coarse, GIB, MIB, 65536), 0);
+	for (unsigned fine = 0; fine < 2; fine++) {
+		uint64_t iova = GIB;
+
+		assert_int_equal(create_at(GIB, 65536, fine == 0 ? PAGE : 65536), 0);
+		assert_int_equal(create_at(GIB + 65536, 65536, fine == 1 ? PAGE : 65536), 0);
+		assert_int_equal(map_rw(GIB, even, 65536), 0);
+		assert_int_equal(map_rw(GIB + 65536, even + 65536, 65536), 0);
+		assert_int_equal(rf_ioas_copy(coarse, ioas, GIB, 131072, RW, RF_MAP_FIXED, &iova),
+				 -EINVAL);
+		assert_int_equal(rf_ioas_copy(coarse, ioas, fine ? GIB : GIB + 65536, 65536, RW,
+					      RF_MAP_FIXED, &iova),
+				 0);
+		assert_int_equal(rf_ioas_unmap(coarse, GIB, 65536, 0, NULL), 0);
+		assert_int_equal(rf_ioas_remove_window(ioas, GIB), 0);
+		assert_int_equal(rf_ioas_remove_window(ioas, GIB + 65536), 0);
+	}
+	rf_ioas_free(coarse);
+	munmap(memory, MIB);
+}
+
 static void attaching_verifies_the_windows(void **state)
 {
 	char *memory = pages(1);
@@ -775,6 +804,7 @@ int main(void)
 		WINDOWED(copies_need_windows_that_agree),
 		WINDOWED(copies_from_a_plain_space_need_its_memory_aligned),
 		WINDOWED(copies_over_two_windows_answer_to_both),
+		WINDOWED(copies_over_two_windows_have_the_smaller_page),
 		WINDOWED(attaching_verifies_the_windows),
 		PLAIN(windows_are_made_where_attached_devices_can_reach),
 		WINDOWED(what_is_not_asked_for_is_chosen_for_the_devices),

@@ -124,6 +124,40 @@ static void what_would_tell_inside_telling_is_refused(void **state)
 	assert_heard(&ear, "M 1-1>a, U 1-1<a");
 }
 
+/* An operation of the IOMMU that joins, and one that holds on to what is wanted no more. */
+static int join_inside(struct rf_region *r, uint32_t old, uint32_t wanted)
+{
+	const struct rf_listener_ops ops = { .kinds = M, .last = UINT64_MAX, .notify = hear };
+	struct rf_listener *none = NULL;
+	struct rf_mapping now;
+
+	answers[0] = rf_listener_register(r, &ops, NULL, &none);
+	answers[1] = rf_region_announce_batch(r, NULL, 0);
+	answers[2] = rf_region_lookup(r, 0, &now);
+	assert_null(none);
+	return wanted & ~old ? 0 : -EIO;
+}
+
+static void inside_an_operation_there_is_only_looking(void **state)
+{
+	const struct rf_region_ops ops = { .name = "joiner", .flags_changed = join_inside };
+	const struct rf_listener_ops listens = { .kinds = U, .last = UINT64_MAX, .notify = hear };
+	struct rf_listener *listener;
+	struct rf_region *joiner;
+	struct ear ear = { 0 };
+
+	assert_int_equal(rf_region_new(&ops, LAST, PAGE, NULL, &joiner), 0);
+	assert_int_equal(rf_listener_register(joiner, &listens, &ear, &listener), 0);
+	assert_int_equal(answers[0], -EDEADLK);
+	assert_int_equal(answers[1], -EDEADLK);
+	assert_int_equal(answers[2], 0);
+	assert_int_equal(rf_region_wanted(joiner), U);
+	/* it cannot refuse that somebody leaves */
+	rf_listener_unregister(listener);
+	assert_int_equal(rf_region_wanted(joiner), 0);
+	rf_region_free(joiner);
+}
+
 static void leave(struct rf_listener *listener, const struct rf_notice *notice)
 {
 	rf_listener_unregister(listener);
@@ -368,6 +402,7 @@ int main(void)
 		TEST(all_may_leave_at_once),
 		TEST(a_newcomer_hears_what_comes_after),
 		TEST(what_would_tell_inside_telling_is_refused),
+		TEST(inside_an_operation_there_is_only_looking),
 		TEST(a_listener_may_leave_while_it_is_replayed_to),
 		TEST(a_notice_that_is_the_last_may_fail),
 		TEST(a_region_takes_its_listeners_with_it),

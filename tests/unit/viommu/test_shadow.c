@@ -450,6 +450,40 @@ static void a_replaced_page_has_no_hole(void **state)
 	assert_int_equal(rf_listener_failures(rf_shadow_listener(shadow), NULL), 0);
 }
 
+/* Shadows that come and go while pages do leave nothing behind. */
+
+static void *change(void *arg)
+{
+	uint64_t seed = 11;
+
+	while (!atomic_load(&stop)) {
+		uint64_t first = random_below(&seed, 16);
+
+		announce(first, 15, first, random_below(&seed, 2) ? RW : 0);
+		atomic_fetch_add(&laps, 1);
+	}
+	return NULL;
+}
+
+static void a_shadow_may_end_while_others_announce(void **state)
+{
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	atomic_store(&laps, 0);
+	assert_int_equal(pthread_create(&thread, NULL, change, NULL), 0);
+	for (unsigned round = 0; round < 1000 || atomic_load(&laps) < 1000; round++) {
+		follow(0, UINT64_MAX, 0);
+		if (round % 4 == 0)
+			sched_yield();
+		rf_shadow_free(shadow);
+		assert_int_equal(ioas_nr_areas(ioas), 0);
+	}
+	shadow = NULL;
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -467,6 +501,7 @@ int main(void)
 		TEST(refusals_change_nothing),
 		TEST(nothing_is_stale_whatever_fails),
 		TEST(a_replaced_page_has_no_hole),
+		TEST(a_shadow_may_end_while_others_announce),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
