@@ -142,6 +142,18 @@ static long compat_set_iommu(struct iommufd_ctx *ctx, unsigned long type)
 	return ret;
 }
 
+/* Only this way can memory be mapped without any right, and only mock page tables take it. */
+static bool compat_takes_no_right(struct iommufd_ioas *ioas)
+{
+	const struct hwpt_paging *h;
+
+	pthread_mutex_lock(&ioas->lock);
+	for (h = ioas->hwpts; h && h->common.kind->mock; h = h->next)
+		;
+	pthread_mutex_unlock(&ioas->lock);
+	return !h;
+}
+
 static long compat_map(struct iommufd_ctx *ctx, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_map cmd;
@@ -164,6 +176,12 @@ static long compat_map(struct iommufd_ctx *ctx, struct file_caller *caller, unsi
 	map.prot = (cmd.flags & VFIO_DMA_MAP_FLAG_READ ? RF_READ : 0) |
 		   (cmd.flags & VFIO_DMA_MAP_FLAG_WRITE ? RF_WRITE : 0);
 	ret = ioas_user_map(ioas->space, &map, &iova);
+	if (!ret && !map.prot && !compat_takes_no_right(ioas)) {
+		uint64_t unmapped;
+
+		ioas_user_unmap(ioas->space, iova, cmd.size, &unmapped);
+		ret = -EINVAL;
+	}
 	object_put(ctx, &ioas->obj);
 	return ret;
 }
