@@ -316,6 +316,28 @@ static void what_an_access_holds_is_unmapped_all_the_same(void **state)
 	rf_access_free(access);
 }
 
+static void a_shadow_that_ends_maps_nothing_again(void **state)
+{
+	const struct rf_access_ops ops = { .unmap = let_go };
+	struct ear ear = { .then = end_shadow };
+	struct rf_pinned_page page;
+	struct rf_access *access;
+
+	announce(4, 11, 20, RW);
+	listen(&ear, U);
+	follow(0, UINT64_MAX, 0);
+	assert_int_equal(rf_access_new(&ops, &access, &access), 0);
+	assert_int_equal(rf_access_attach(access, ioas), 0);
+	assert_int_equal(rf_access_pin(access, 6 * PAGE, PAGE, &page, 0), 0);
+	located = 0;
+	/* its mapping cannot be cut, and around what goes it is true still */
+	assert_int_equal(announce(7, 8, 0, 0), 0);
+	assert_null(shadow);
+	assert_int_equal(ioas_nr_areas(ioas), 0);
+	assert_int_equal(located, 0);
+	rf_access_free(access);
+}
+
 static void refusals_change_nothing(void **state)
 {
 	const struct rf_shadow_ops no_ops = { .name = "none" };
@@ -498,6 +520,7 @@ int main(void)
 		TEST(what_is_no_memory_ends_with_its_granule),
 		TEST(a_shadow_that_ends_before_it_is_told_leaves_nothing),
 		TEST(what_an_access_holds_is_unmapped_all_the_same),
+		TEST(a_shadow_that_ends_maps_nothing_again),
 		TEST(refusals_change_nothing),
 		TEST(nothing_is_stale_whatever_fails),
 		TEST(a_replaced_page_has_no_hole),
