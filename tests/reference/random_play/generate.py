@@ -144,6 +144,29 @@ def type1(mk):
     mk.say("ioctl c VFIO_IOMMU_GET_INFO argsz=140 room=140")
 
 
+def compat(mk):
+    """The same calls on an iommufd that stands in for a container."""
+    common_memory(mk)
+    mk.say("d = eventfd")
+    mk.say("h = open group:nvme")
+    mk.say("i = open iommu")
+    mk.say("c = dup i")
+    mk.say("g = open group:edu")
+    mk.say("ioctl g VFIO_GROUP_SET_CONTAINER fd=c")
+    mk.say(f"ioctl c VFIO_SET_IOMMU arg={mk.pick([1, 3, 3])}")
+    mk.say("d = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu")
+    mk.made("idev", "ioas", "hwpt")
+    mk.play([(type1_map, 10), (type1_unmap, 8), (type1_dirty, 1), (type1_info, 2),
+             (type1_extension, 1), (ioas_map, 2), (ioas_unmap, 2),
+             (ioas_copy, 1), (ioas_ranges, 1), (compat_ioas, 1), (ioas_alloc, 1),
+             (ioas_destroy, 1)])
+    mk.say("ioctl c VFIO_IOMMU_UNMAP_DMA flags=2")
+
+
+def compat_ioas(mk):
+    mk.say(f"ioctl i IOMMU_VFIO_IOAS op={mk.pick([0, 0, 1, 2])} ioas_id={mk.ident('ioas')}")
+
+
 # ---- iommufd ----------------------------------------------------------------
 
 
@@ -495,8 +518,9 @@ def irqs_msix(mk):
     irqs(mk, "nvme")
 
 
-# What a sequence is about. The real nvme takes its time to be reset, so it comes seldom.
-KINDS = [(type1, 30), (ioas, 25), (mock, 25), (cdev, 10), (regions, 5), (irqs, 5), (irqs_msix, 1)]
+# What a sequence is about. A real nvme takes its time to be reset, so it comes seldom.
+KINDS = [(type1, 70), (ioas, 60), (mock, 60), (compat, 20), (cdev, 25), (regions, 12), (irqs, 12),
+         (irqs_msix, 2)]
 
 
 def sequence(seed, number):
