@@ -287,6 +287,32 @@ static void a_newcomer_that_cannot_be_attached_is_quarantined(void **state)
 	rf_group_release(group, told);
 }
 
+static void throw_out(struct rf_group *g, struct rf_device *dev, void *data)
+{
+	rf_group_remove_device(dev);
+}
+
+static void a_newcomer_that_is_thrown_out_at_once_is_not_quarantined(void **state)
+{
+	static const struct rf_manager_ops strict = {
+		.name = "strict",
+		.added = throw_out,
+		.quarantined = manager_quarantined,
+	};
+	struct rf_device *dev;
+
+	assert_int_equal(rf_group_claim(group, &strict, told), 0);
+	assert_int_equal(rf_group_attach(group, ioas), 0);
+	dev = add_member_that_cannot_attach();
+	assert_null(rf_device_group(dev));
+	assert_false(dev->quarantined);
+	assert_true(rf_group_viable(group));
+	assert_string_equal(told, "");
+	assert_int_equal(dma(first), 0);
+	bus_remove_device(dev);
+	rf_group_release(group, told);
+}
+
 static unsigned requests;
 
 static void request_signal(struct irq_sink *sink, enum irq_index index, unsigned vector)
@@ -438,6 +464,7 @@ int main(void)
 		CASE(owning_every_group_gives_no_right_to_the_rest),
 		CASE(a_newcomer_is_attached),
 		CASE(a_newcomer_that_cannot_be_attached_is_quarantined),
+		CASE(a_newcomer_that_is_thrown_out_at_once_is_not_quarantined),
 		CASE(a_removed_device_reads_as_ones_and_reaches_nothing),
 		CASE(a_quarantined_newcomer_has_no_pasids_either),
 		CASE(pasids_are_attached_until_the_device_leaves),

@@ -2,6 +2,9 @@
 /*
  * PASID sets, rule by rule.
  */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "pasid/space.h" /* to put a count near its end */
 
 #include "fixture.h"
@@ -334,9 +337,19 @@ static void a_freed_set_leaves_what_is_referenced(void **state)
 	rf_pasid_set_free(other);
 }
 
+/* What finds look at to know a set by its number. */
+static struct rf_pasid_set *set_at(uint64_t index)
+{
+	return atomic_load(&space_tables(space)->sets[index]);
+}
+
 static bool getter_that_frees_a_set(void *data)
 {
-	rf_pasid_set_free(*(struct rf_pasid_set **)data);
+	struct rf_pasid_set *victim = *(struct rf_pasid_set **)data;
+	uint64_t index = victim->index;
+
+	rf_pasid_set_free(victim);
+	assert_ptr_equal(set_at(index), victim); /* others may be looking at it */
 	return true;
 }
 
@@ -344,10 +357,65 @@ static void a_getter_may_free_a_set(void **state)
 {
 	struct rf_pasid_set *set = new_set(&sva, &alice, 4), *victim = new_set(&aux, &alice, 4);
 	uint32_t pasid = alloc(set, &victim);
+	uint64_t index = victim->index;
 
 	alloc(victim, NULL);
 	assert_ptr_equal(rf_pasid_find(set, pasid, getter_that_frees_a_set), &victim);
 	assert_int_equal(alloc(set, NULL), 2); /* its number is free; its memory goes now */
+	assert_null(set_at(index));
+	rf_pasid_set_free(set);
+}
+
+/* A find that is inside may be looking at a set that another thread frees. */
+static struct rf_pasid_set *going;
+static atomic_bool gone;
+
+static void *free_going(void *arg)
+{
+	rf_pasid_set_free(going);
+	atomic_store(&gone, true);
+	return NULL;
+}
+
+static bool getter_that_dawdles(void *data)
+{
+	assert_int_equal(pthread_create(data, NULL, free_going, NULL), 0);
+	for (unsigned i = 0; i < 20 && !atomic_load(&gone); i++)
+		usleep(1000);
+	assert_false(atomic_load(&gone));
+	return true;
+}
+
+static void a_set_outlives_the_finds_that_look_at_it(void **state)
+{
+	struct rf_pasid_set *set = new_set(&sva, &alice, 4);
+	pthread_t thread;
+	uint32_t pasid = alloc(set, &thread);
+
+	going = new_set(&aux, &alice, 4);
+	assert_ptr_equal(rf_pasid_find(set, pasid, getter_that_dawdles), &thread);
+	pthread_join(thread, NULL);
+	assert_true(atomic_load(&gone));
+	rf_pasid_set_free(set);
+}
+
+/* A find that was held up between two looks must not take the second life for the first. */
+static void each_life_of_a_number_has_a_tag_of_its_own(void **state)
+{
+	struct rf_pasid_set *set = new_set(&sva, &alice, 4);
+	struct object first, second;
+	uint32_t pasid = alloc(set, &first);
+	uint64_t tag = atomic_load(&set->entries[pasid].tag);
+
+	assert_int_equal(rf_pasid_free(set, pasid), 0);
+	assert_int_equal(alloc(set, &second), pasid);
+	assert_int_not_equal(atomic_load(&set->entries[pasid].tag), tag);
+	/* and the generation never becomes part of whose it is */
+	atomic_store(&set->entries[pasid].tag, tag | ((1ull << TAG_INDEX_SHIFT) - 1 - TAG_FREED));
+	assert_ptr_equal(rf_pasid_find(set, pasid, NULL), &second);
+	assert_int_equal(rf_pasid_free(set, pasid), 0);
+	assert_int_equal(alloc(set, &second), pasid);
+	assert_ptr_equal(rf_pasid_find(set, pasid, NULL), &second);
 	rf_pasid_set_free(set);
 }
 
@@ -455,6 +523,8 @@ struct host {
 	uint32_t last_returned;
 };
 
+static const struct rf_pasid_allocator host_ops;
+
 static int host_alloc(void *data, uint32_t min, uint32_t max, uint32_t *pasid)
 {
 	struct host *host = data;
@@ -473,6 +543,8 @@ static void host_free(void *data, uint32_t pasid)
 
 	host->returned++;
 	host->last_returned = pasid;
+	/* not while it runs, though nothing is allocated any more */
+	assert_int_equal(pasid_allocator_unregister(space, &host_ops), -EAGAIN);
 	if (host->set)
 		assert_true(rf_pasid_set_used(host->set) < 100); /* it may call us */
 }
@@ -591,6 +663,8 @@ int main(void)
 		TEST(data_is_replaced_and_handed_back),
 		TEST(a_freed_set_leaves_what_is_referenced),
 		TEST(a_getter_may_free_a_set),
+		TEST(a_set_outlives_the_finds_that_look_at_it),
+		TEST(each_life_of_a_number_has_a_tag_of_its_own),
 		TEST(iteration_is_in_order_and_stands_changes),
 		TEST(every_set_has_a_place),
 		TEST(a_registered_allocator_gives_the_numbers),
