@@ -7,6 +7,7 @@
 #include "../random.h"
 #include "fixture.h"
 #include "ioas/space.h"
+#include "iommu/domain_private.h"
 
 static int remap(uint64_t iova, void *addr, uint64_t length, uint32_t prot)
 {
@@ -191,6 +192,63 @@ static void windows_bound_what_is_remapped(void **state)
 #define NR    2048u
 #define FIRST (GIB - NR / 2 * PAGE)
 
+struct tally {
+	uint64_t tables; /* below the root */
+	unsigned idle; /* of those, empty ones */
+};
+
+/* What each table counts is what it has. Whether it has anything. */
+static bool table_adds_up(struct table *table, struct tally *tally)
+{
+	unsigned used = 0;
+	unsigned tables = 0;
+
+	for (unsigned i = 0; i < TABLE_SLOTS; i++) {
+		uint64_t slot = slot_load(table, i);
+
+		if (slot_is_table(slot)) {
+			bool holds = table_adds_up(slot_table(slot), tally);
+
+			tables++;
+			used += holds;
+			tally->tables++;
+			tally->idle += !holds;
+		} else {
+			used += !!slot;
+		}
+	}
+	assert_int_equal(table->used, used);
+	assert_int_equal(table->tables, tables);
+	return used;
+}
+
+static void domain_adds_up(struct domain *d)
+{
+	struct tally tally = { 0 };
+
+	table_adds_up(&d->root, &tally);
+	assert_int_equal(domain_nr_tables(d), tally.tables);
+	assert_int_equal(d->idle, tally.idle);
+	assert_true(d->idle <= DOMAIN_IDLE);
+	assert_null(d->retired);
+}
+
+/* Unmap the mapping that holds page @i of @model, or map where there is none. */
+static void toggle(uintptr_t *model, uint64_t i, uintptr_t addr)
+{
+	struct area_info area;
+
+	if (ioas_find(ioas, FIRST + i * PAGE, &area)) {
+		unmap(area.first, area.last - area.first + 1);
+		for (uint64_t iova = area.first; iova < area.last; iova += PAGE)
+			model[(iova - FIRST) / PAGE] = 0;
+	} else {
+		assert_int_equal(
+			ioas_map_fixed(ioas, owner, addr, FIRST + i * PAGE, PAGE, RW, true), 0);
+		model[i] = addr;
+	}
+}
+
 static void remap_at_random(struct domain *other)
 {
 	static uintptr_t model[NR];
@@ -215,8 +273,12 @@ static void remap_at_random(struct domain *other)
 		alloc_fail_nth(0);
 		for (uint64_t i = 0; i < nr && !ret; i++)
 			model[first + i] = prot ? addr + i * PAGE : 0;
+		if (round % 3 == 0)
+			toggle(model, random_below(&seed, NR), addr);
 		if (round % 16)
 			continue;
+		domain_adds_up(domain);
+		domain_adds_up(other);
 		for (unsigned i = 0; i < NR; i++) {
 			struct translation t = { 0 };
 

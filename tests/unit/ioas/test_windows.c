@@ -395,6 +395,7 @@ static void allowed_ranges_and_windows_hold_together(void **state)
 {
 	const struct iommu_range allowed = { 3 * MIB, 4 * MIB - 1 };
 	const struct iommu_range elsewhere = { 64 * MIB, 65 * MIB - 1 };
+	const struct iommu_range inside = { GIB + 6 * MIB, GIB + 64 * MIB - 1 };
 	char *memory = pages(1);
 	uint64_t iova;
 
@@ -406,6 +407,11 @@ static void allowed_ranges_and_windows_hold_together(void **state)
 	assert_int_equal(user_map_auto(memory, PAGE, &iova), -ENOSPC);
 	assert_int_equal(user_map_at(2 * MIB, memory, PAGE), 0); /* only chosen ones are bound */
 	munmap(memory, PAGE);
+	/* where an allowed range begins inside a page of the window, the next whole one is chosen */
+	assert_int_equal(create_at(GIB, 64 * MIB, 4 * MIB), 0);
+	assert_int_equal(ioas_set_allowed(ioas, &inside, 1), 0);
+	assert_int_equal(user_map_auto((void *)(4 * GIB), 4 * MIB, &iova), 0);
+	assert_true(iova == GIB + 8 * MIB);
 }
 
 static void huge_pages_cannot_end_under_finer_windows(void **state)
