@@ -168,6 +168,34 @@ static void what_others_mapped_or_let_go_of_stays(void **state)
 	munmap(memory, 4 * PAGE);
 }
 
+/* A page table can name so many owners; what belongs to another cannot be leaves. */
+static void what_cannot_be_cut_stays(void **state)
+{
+	static struct rf_owner *owners[DOMAIN_OWNERS + 1];
+	uint64_t iova = GIB;
+
+	for (unsigned i = 0; i <= DOMAIN_OWNERS; i++) {
+		owners[i] = owner_new_self();
+		assert_non_null(owners[i]);
+		assert_int_equal(ioas_map_fixed(ioas, owners[i], GIB + i * MIB, iova + i * MIB,
+						4 * PAGE, RW, true),
+				 0);
+	}
+	iova += (DOMAIN_OWNERS - 1) * MIB;
+	assert_int_equal(remap(iova + PAGE, NULL, PAGE, 0), 0);
+	iova += MIB;
+	assert_int_equal(remap(iova + PAGE, NULL, PAGE, 0), -EBUSY);
+	assert_int_equal(remap(iova - PAGE, NULL, 2 * PAGE, 0), -EBUSY);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(lookup(iova + i * PAGE) == iova + i * PAGE);
+	/* but it may go as a whole */
+	assert_int_equal(remap(iova, NULL, 4 * PAGE, 0), 0);
+	assert_false(lookup(iova));
+	unmap(0, 4 * GIB);
+	for (unsigned i = 0; i <= DOMAIN_OWNERS; i++)
+		owner_free(owners[i]);
+}
+
 static void windows_bound_what_is_remapped(void **state)
 {
 	const struct rf_window want = { .iova = 0, .page_size = 2 * PAGE, .prot = RF_READ };
@@ -435,6 +463,7 @@ int main(void)
 		TEST(bad_arguments_change_nothing),
 		TEST(memory_held_by_an_access_stays),
 		TEST(what_others_mapped_or_let_go_of_stays),
+		TEST(what_cannot_be_cut_stays),
 		TEST(windows_bound_what_is_remapped),
 		TEST(replacements_are_those_of_a_loop_over_pages),
 		TEST(pages_that_are_replaced_are_clean),

@@ -197,7 +197,7 @@ static void windows_from_before_must_fit_the_two_of_a_newcomer(void **state)
 
 static void every_domain_has_to_make_a_window(void **state)
 {
-	struct domain *second;
+	struct domain *second, *third;
 
 	assert_int_equal(attach("spapr"), 0);
 	assert_int_equal(ioas_add_domain(ioas, iommu_kind_find("spapr"), 0, &second), 0);
@@ -207,6 +207,12 @@ static void every_domain_has_to_make_a_window(void **state)
 	ioas_del_domain(ioas, second);
 	assert_int_equal(ioas_add_domain(ioas, iommu_kind_find("x86"), 0, &second), 0);
 	assert_int_equal(limits().left, 1);
+	/* whichever came first */
+	assert_int_equal(ioas_add_domain(ioas, iommu_kind_find("spapr"), 0, &third), 0);
+	detach();
+	assert_int_equal(limits().left, 1);
+	assert_int_equal(attach("spapr"), 0);
+	ioas_del_domain(ioas, third);
 	assert_true(limits().page_sizes == PAGE);
 	assert_int_equal(create_at(HIGH, GIB, 0), -EOPNOTSUPP); /* one can, the other cannot */
 	assert_int_equal(create_any(GIB, 0), -ENOSPC);

@@ -244,6 +244,7 @@ static uint64_t table_skew; /* of targets */
 static uint64_t asked[64];
 static unsigned nr_asked;
 static unsigned entry_pages = 1; /* an entry speaks for so many */
+static uint64_t table_strays; /* it answers for another address */
 
 static int translate(struct rf_region *r, struct rf_mapping *now)
 {
@@ -257,6 +258,8 @@ static int translate(struct rf_region *r, struct rf_mapping *now)
 	now->target = table[page] / 4 * PAGE + table_skew;
 	now->perm = table[page] % 4;
 	now->last += (entry_pages - 1) * PAGE;
+	now->iova += table_strays;
+	now->last += table_strays;
 	return 0;
 }
 
@@ -372,6 +375,9 @@ static void a_walk_that_fails_has_told_the_truth_until_there(void **state)
 	table_skew = 1;
 	assert_int_equal(rf_region_refresh(region, 0, LAST), -EIO);
 	table_skew = 0;
+	table_strays = PAGE;
+	assert_int_equal(rf_region_refresh(region, 0, 4 * PAGE - 1), -EIO);
+	table_strays = 0;
 	assert_int_equal(rf_region_refresh(region, 0, LAST), 0);
 }
 
