@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <ringfence/ioas.h>
+
 #include "../faults.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -333,12 +335,29 @@ static void freed_while_attached_stays_reserved(void **state)
 	assert_int_equal(rf_pasid_alloc(hers, pasid, pasid, NULL, &got), 0);
 }
 
+/* What is attached keeps it, but its maps go. */
+static void a_space_that_is_freed_while_attached_reaches_nothing(void **state)
+{
+	uint32_t pasid = alloc();
+	struct rf_ioas *ioas;
+
+	assert_int_equal(ioas_new(&ioas), 0);
+	map(ioas, 1);
+	assert_int_equal(rf_pasid_attach(dev, set, pasid, ioas), 0);
+	assert_int_equal(see(dev, pasid), 11);
+	rf_ioas_free(ioas);
+	assert_int_equal(see(dev, pasid), -EFAULT);
+	assert_int_equal(rf_pasid_replace(dev, set, pasid, spaces[2]), 0); /* and now it is gone */
+	assert_int_equal(see(dev, pasid), 12);
+	assert_int_equal(rf_pasid_detach(dev, set, pasid), 0);
+}
+
 static void a_device_that_leaves_takes_its_pasids_along(void **state)
 {
 	uint32_t got, pasids[3];
 
 	pasids[0] = alloc();
-	assert_int_equal(rf_pasid_alloc(set, 5000, 6000, NULL, &pasids[1]), 0);
+	assert_int_equal(rf_pasid_alloc(set, 4096, 6000, NULL, &pasids[1]), 0);
 	assert_int_equal(rf_pasid_alloc(set, (1u << BITS) - 1, RF_PASID_MAX, NULL, &pasids[2]), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(rf_pasid_attach(dev, set, pasids[i], spaces[1]), 0);
@@ -557,6 +576,7 @@ int main(void)
 		TEST(a_hostile_owner_moves_nothing_of_others),
 		TEST(an_iommu_that_cannot_reach_a_mapping_refuses),
 		TEST(freed_while_attached_stays_reserved),
+		TEST(a_space_that_is_freed_while_attached_reaches_nothing),
 		TEST(a_device_that_leaves_takes_its_pasids_along),
 		TEST(a_failed_allocation_changes_nothing),
 		TEST(unmap_and_detach_wait_for_tagged_dma),
