@@ -305,6 +305,11 @@ static void remap_at_random(struct domain *other)
 			toggle(model, random_below(&seed, NR), addr);
 		if (round % 16)
 			continue;
+		if (round % 96 == 0) {
+			/* with every table below */
+			assert_int_equal(rf_ioas_remap(ioas, 0, 4 * GIB, NULL, NULL, 0), 0);
+			memset(model, 0, sizeof(model));
+		}
 		domain_adds_up(domain);
 		domain_adds_up(other);
 		for (unsigned i = 0; i < NR; i++) {
@@ -331,6 +336,22 @@ static void replacements_are_those_of_a_loop_over_pages(void **state)
 	assert_int_equal(ioas_get_domain(ioas, iommu_kind_mock(0), &other), 0);
 	remap_at_random(other);
 	ioas_put_domain(ioas, other);
+}
+
+static void empty_tables_do_not_pile_up(void **state)
+{
+	enum { NR_TABLES = 3 * DOMAIN_IDLE };
+
+	/* a table each, as it holds two */
+	for (uint64_t i = 0; i < NR_TABLES; i++) {
+		assert_int_equal(map_blind(GIB + i * 2 * MIB, PAGE), 0);
+		assert_int_equal(map_blind(GIB + i * 2 * MIB + 2 * PAGE, PAGE), 0);
+	}
+	assert_true(domain_nr_tables(domain) > NR_TABLES);
+	for (uint64_t i = 0; i < NR_TABLES; i++)
+		assert_int_equal(remap(GIB + i * 2 * MIB, NULL, 3 * PAGE, 0), 0);
+	domain_adds_up(domain);
+	assert_true(domain_nr_tables(domain) <= DOMAIN_IDLE + 2);
 }
 
 static void count_dirty(void *arg, uint64_t first, uint64_t last)
@@ -466,6 +487,7 @@ int main(void)
 		TEST(what_cannot_be_cut_stays),
 		TEST(windows_bound_what_is_remapped),
 		TEST(replacements_are_those_of_a_loop_over_pages),
+		TEST(empty_tables_do_not_pile_up),
 		TEST(pages_that_are_replaced_are_clean),
 		TEST(remap_waits_for_dma_in_flight),
 		TEST(devices_never_find_a_hole),

@@ -334,6 +334,13 @@ static void copies_from_a_plain_space_need_its_memory_aligned(void **state)
 	assert_int_equal(rf_ioas_copy(ioas, plain, PAGE, 65536, RW, RF_MAP_FIXED, &iova), -EINVAL);
 	assert_int_equal(rf_ioas_copy(ioas, plain, 65536, PAGE, RW, RF_MAP_FIXED, &iova), -EINVAL);
 	assert_int_equal(rf_ioas_copy(ioas, plain, 65536, 131072, RW, RF_MAP_FIXED, &iova), 0);
+	/* every mapping that is copied, not only the first */
+	iova = 262144;
+	assert_int_equal(rf_ioas_map(plain, owner, even + PAGE, 65536, RW, RF_MAP_FIXED, &iova), 0);
+	iova = GIB + 262144;
+	assert_int_equal(rf_ioas_copy(ioas, plain, 196608, 131072, RW, RF_MAP_FIXED, &iova),
+			 -EINVAL);
+	assert_int_equal(rf_ioas_copy(ioas, plain, 196608, 65536, RW, RF_MAP_FIXED, &iova), 0);
 	/* and back to where nothing is asked */
 	iova = 16 * MIB;
 	assert_int_equal(rf_ioas_copy(plain, ioas, GIB + PAGE, PAGE, RW, RF_MAP_FIXED, &iova), 0);

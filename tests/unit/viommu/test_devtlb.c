@@ -141,13 +141,15 @@ static void bad_arguments_are_refused(void **state)
 #define NR_TARGETS 8u
 
 static atomic_bool live[NR_TARGETS];
+static atomic_uint page_of[NR_TARGETS]; /* of one that is live */
 static atomic_bool stop;
 static atomic_uint stale, uses;
 
 static int use_live(void *arg, uint64_t target, uint64_t length)
 {
 	unsigned nr = atomic_fetch_add(&uses, 1);
-	bool was_live = atomic_load(&live[target / PAGE]);
+	bool was_live = atomic_load(&live[target / PAGE]) &&
+			atomic_load(&page_of[target / PAGE]) == *(unsigned *)arg;
 
 	/* until the end */
 	if (nr % 16 == 0)
@@ -162,8 +164,8 @@ static void *device(void *arg)
 	uint64_t seed = (uintptr_t)arg;
 
 	while (!atomic_load(&stop)) {
-		int ret = rf_devtlb_access(tlb, random_below(&seed, 6) * PAGE, RF_READ, use_live,
-					   NULL);
+		unsigned page = (unsigned)random_below(&seed, 6);
+		int ret = rf_devtlb_access(tlb, page * PAGE, RF_READ, use_live, &page);
 
 		if (ret && ret != -EFAULT)
 			atomic_fetch_add(&stale, 1);
@@ -188,6 +190,7 @@ static void nothing_is_used_once_it_is_gone(void **state)
 			assert_int_equal(announce(page, page, 0, 0), 0);
 			target = NR_TARGETS;
 		} else {
+			atomic_store(&page_of[target], (unsigned)page);
 			atomic_store(&live[target], true);
 			assert_int_equal(announce(page, page, target, RF_READ), 0);
 		}
