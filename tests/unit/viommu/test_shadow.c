@@ -369,6 +369,34 @@ static void refusals_change_nothing(void **state)
 	assert_int_equal(ioas_nr_areas(ioas), 0);
 }
 
+static void every_allocation_for_it_may_fail(void **state)
+{
+	unsigned failures = 0;
+
+	announce(1, 3, 1, RW);
+	announce(5, 5, 9, RF_READ);
+	for (long nth = 1;; nth++) {
+		bool failed;
+		int ret;
+
+		alloc_fail_nth(nth);
+		ret = rf_shadow_new(region, 0, LAST, ioas, 0, &shadow_ops, &ram, &shadow);
+		failed = alloc_has_failed();
+		alloc_fail_nth(0);
+		if (!ret)
+			break;
+		assert_true(failed);
+		failures++;
+		assert_int_equal(ret, -ENOMEM);
+		assert_null(shadow);
+		assert_int_equal(rf_region_wanted(region), 0);
+		assert_int_equal(ioas_nr_areas(ioas), 0);
+	}
+	assert_true(failures >= 2);
+	assert_int_equal(device_sees(2), 2);
+	assert_int_equal(device_sees(5), 9);
+}
+
 /* Random changes, and allocations that fail: nothing stale, and a replay heals. */
 
 static void check_pages(const int *truth, bool all)
@@ -522,6 +550,7 @@ int main(void)
 		TEST(what_an_access_holds_is_unmapped_all_the_same),
 		TEST(a_shadow_that_ends_maps_nothing_again),
 		TEST(refusals_change_nothing),
+		TEST(every_allocation_for_it_may_fail),
 		TEST(nothing_is_stale_whatever_fails),
 		TEST(a_replaced_page_has_no_hole),
 		TEST(a_shadow_may_end_while_others_announce),
