@@ -21,6 +21,10 @@
 #ifndef RINGFENCE_DEVICE_H
 #define RINGFENCE_DEVICE_H
 
+#ifdef __cplusplus
+#error "device models are written in C"
+#endif
+
 #include <ringfence/types.h>
 
 #define RF_MODEL_ABI 1u

@@ -5,6 +5,8 @@
  * Functions return 0 (or a documented count) or a negative errno. A call that
  * fails changes nothing. Ranges are closed, [first, last], unless a length is
  * given.
+ *
+ * C++ programs include these headers inside extern "C".
  */
 #ifndef RINGFENCE_TYPES_H
 #define RINGFENCE_TYPES_H
@@ -12,10 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#ifdef __cplusplus
-#error "ringfence is a C library; wrap the headers in extern \"C\" yourself"
-#endif
 
 /* Public symbols; everything else in the library is hidden. */
 #define RF_API __attribute__((visibility("default")))
