@@ -131,6 +131,7 @@ struct pages *pages_new(struct rf_owner *owner, uintptr_t addr, uint64_t length,
 	pages->owner = owner;
 	owner_get(owner);
 	pages->addr = addr & ~(PAGE - 1);
+	pages->place = pages->addr;
 	pages->nr = pages_spanned(addr, length);
 	pages->writable = writable;
 	pages->account = account;

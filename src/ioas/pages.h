@@ -51,6 +51,8 @@ struct run {
  * @refs: slices, and whoever looks at it for a moment
  * @owner: whose memory
  * @addr: the owner's address of page 0
+ * @place: what an IOVA that the space chooses is aligned like: @addr, or where page
+ *	0 is in the file
  * @nr: pages
  * @writable: they were mapped to be written
  * @bad_file: they are those of a file that cannot be pinned
@@ -67,6 +69,7 @@ struct pages {
 	atomic_uint refs;
 	struct rf_owner *owner;
 	uintptr_t addr;
+	uint64_t place;
 	uint64_t nr;
 	bool writable;
 	bool bad_file;

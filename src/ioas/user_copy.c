@@ -125,7 +125,7 @@ static int pieces_check_window(const struct pieces *pieces, const struct rf_ioas
 	for (size_t i = 0; i < pieces->nr; i++) {
 		const struct piece *piece = &pieces->list[i];
 
-		if (((piece->pages->addr + piece->start) | piece->length) & (page_size - 1))
+		if (((piece->pages->place + piece->start) | piece->length) & (page_size - 1))
 			return -EINVAL;
 	}
 	return 0;
@@ -209,7 +209,7 @@ int ioas_user_copy(struct rf_ioas *dst, struct rf_ioas *src, uint64_t src_iova, 
 		goto destroy;
 
 	pthread_mutex_lock(&dst->lock);
-	ret = place_choose(dst, pieces.list[0].pages->addr + pieces.list[0].start, length, prot,
+	ret = place_choose(dst, pieces.list[0].pages->place + pieces.list[0].start, length, prot,
 			   fixed, &place);
 	if (!ret)
 		ret = pieces_check(&pieces, dst, place, prot);

@@ -173,6 +173,14 @@ static uint64_t file_page(int fd)
 	return (uint32_t)fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : 0;
 }
 
+static bool file_ends_before(int fd, uint64_t offset, uint64_t length)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) &&
+	       (offset + length < offset || (uint64_t)st.st_size < offset + length);
+}
+
 /* mmap(), and if that needs a descriptor to write by, with one. */
 static void *file_mmap(int fd, uint64_t offset, uint64_t length, int prot)
 {
@@ -200,12 +208,18 @@ static int file_view(struct pages *pages, const struct user_map *map)
 	uint64_t length;
 	void *view;
 
+	pages->place = map->addr & ~(PAGE - 1);
 	pages->bad_file = !page;
 	if (!page)
 		return 0;
 	offset = map->addr & ~(page - 1);
 	length = (map->addr - offset + map->length + page - 1) & ~(page - 1);
 	view = file_mmap(map->memfd, offset, length, prot);
+	if (sys_failed(view) && file_ends_before(map->memfd, offset, length)) {
+		/* longer than addresses reach, and nothing there to be pinned anyway */
+		pages->bad_file = true;
+		return 0;
+	}
 	if (sys_failed(view))
 		return sys_error(view) == -EACCES ? -EPERM : sys_error(view);
 	pages->view = view;

@@ -259,6 +259,33 @@ static void the_programs_own_mremap_is_followed_by_copies(void **state)
 	munmap(p + 3 * PAGE, PAGE);
 }
 
+/* The file's offsets choose; where we have it mapped is nobody's business. */
+static void a_copy_of_a_file_is_placed_by_its_offset(void **state)
+{
+	const uint64_t huge = 2ul << 20;
+	struct user_map map = { .owner = owner, .prot = RW, .fixed = true, .length = huge };
+	uint64_t iova;
+
+	map.memfd = memfd_create("guest", MFD_CLOEXEC);
+	assert_true(map.memfd >= 0);
+	assert_int_equal(ftruncate(map.memfd, 8 * huge), 0);
+	map.addr = huge;
+	map.iova = 64 * huge;
+	assert_int_equal(ioas_user_map(ioas, &map, &iova), 0);
+	map.addr = huge + PAGE;
+	map.iova = 66 * huge;
+	assert_int_equal(ioas_user_map(ioas, &map, &iova), 0);
+	close(map.memfd);
+	assert_int_equal(ioas_user_copy(other, ioas, 66 * huge, huge, RW, false, &iova), 0);
+	assert_int_equal(iova, PAGE);
+	assert_int_equal(ioas_user_copy(other, ioas, 64 * huge, huge, RW, false, &iova), 0);
+	assert_int_equal(iova, 2 * huge);
+	/* as deep in the area as the range begins */
+	assert_int_equal(
+		ioas_user_copy(other, ioas, 64 * huge + 3 * PAGE + 5, PAGE, RW, false, &iova), 0);
+	assert_int_equal(iova % PAGE, 5);
+}
+
 static void many_small_areas_copy_as_one_range(void **state)
 {
 	enum { N = 300 };
@@ -288,6 +315,7 @@ int main(void)
 		TEST(a_copy_finds_pages_that_the_program_let_go),
 		TEST(nobody_holding_them_pages_are_the_programs_again),
 		TEST(the_programs_own_mremap_is_followed_by_copies),
+		TEST(a_copy_of_a_file_is_placed_by_its_offset),
 		TEST(many_small_areas_copy_as_one_range),
 	};
 
