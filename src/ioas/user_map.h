@@ -51,7 +51,8 @@ int ioas_user_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64
  * VFIO_IOMMU_UNMAP_DMA of the compatible container: the same, but nothing mapped
  * is 0, and without large pages (ioas_set_huge_pages(ioas, 0)) an area that
  * reaches beyond the range is cut: -EINVAL where that cannot be (alignment, an
- * access holds it), -ENOMEM, -EBUSY while it is going away.
+ * access holds it), -ENOMEM, -EBUSY while it is going away. These leave *unmapped as
+ * it was, as unmapping has not begun.
  */
 int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 

@@ -261,12 +261,13 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 	uint64_t last;
 	int ret = 0;
 
-	*unmapped = 0;
 	/* what is no range is found out before anything is cut; elsewhere after it, as on Linux */
 	if (ioas_windowed(ioas)) {
 		ret = unmap_range(iova, length, &last);
-		if (ret)
+		if (ret) {
+			*unmapped = 0;
 			return ret;
+		}
 		pthread_mutex_lock(&ioas->lock);
 		ret = window_check_unmap(ioas, iova, last);
 		pthread_mutex_unlock(&ioas->lock);
@@ -278,8 +279,10 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 		if (!ret && iova)
 			ret = space_cut(ioas, iova);
 	}
-	if (!ret)
-		ret = unmap_range(iova, length, &last);
+	if (ret)
+		return ret;
+	*unmapped = 0;
+	ret = unmap_range(iova, length, &last);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&ioas->lock);

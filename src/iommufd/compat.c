@@ -19,7 +19,8 @@
 #include "iommufd/ctx.h"
 #include "memory/owner.h"
 
-#define PAGE 4096ull
+#define PAGE	  4096ull
+#define NOT_BEGUN UINT64_MAX /* more than can be unmapped */
 
 /* What stands for the container, held by the call; or NULL. */
 static struct iommufd_ioas *compat_get(struct iommufd_ctx *ctx)
@@ -194,18 +195,12 @@ static int compat_unmap_space(struct rf_ioas *space, const struct vfio_iommu_typ
 	return ioas_compat_unmap(space, cmd->iova, cmd->size, unmapped);
 }
 
-/* What failed was cutting a mapping, which comes before unmapping. */
-static bool compat_was_cut(int ret, const struct vfio_iommu_type1_dma_unmap *cmd)
-{
-	return ret == -ENOMEM || (ret == -EINVAL && cmd->size);
-}
-
 static long compat_unmap(struct iommufd_ctx *ctx, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_iommu_type1_dma_unmap cmd;
 	size_t minsz = offsetof(struct vfio_iommu_type1_dma_unmap, data);
 	struct iommufd_ioas *ioas;
-	uint64_t unmapped = 0;
+	uint64_t unmapped = NOT_BEGUN;
 	int ret;
 
 	if (owner_read(caller->owner, &cmd, arg, minsz))
@@ -219,8 +214,8 @@ static long compat_unmap(struct iommufd_ctx *ctx, struct file_caller *caller, un
 		ret = -EINVAL;
 	} else {
 		ret = compat_unmap_space(ioas->space, &cmd, &unmapped);
-		if (!compat_was_cut(ret, &cmd)) {
-			/* what went before it failed is told, too */
+		/* what went before it failed is told, too; not when cutting mappings did */
+		if (unmapped != NOT_BEGUN) {
 			cmd.size = unmapped;
 			if (owner_write(caller->owner, arg, &cmd, minsz))
 				ret = -EFAULT;

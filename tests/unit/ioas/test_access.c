@@ -331,6 +331,36 @@ static void freeing_waits_until_the_asking_has_ended(void **state)
 	munmap(p, PAGE);
 }
 
+static int cut;
+static uint64_t cut_unmapped;
+
+/* What is just going away cannot be cut as well. */
+static void let_go_and_cut(void *arg, uint64_t first, uint64_t last)
+{
+	cut = ioas_compat_unmap(ioas, PAGE, PAGE, &cut_unmapped);
+	rf_access_unpin(slow_access, first, last - first + 1);
+}
+
+static void what_could_not_be_cut_was_not_begun(void **state)
+{
+	static const struct rf_access_ops cutting = { let_go_and_cut };
+	struct rf_pinned_page out[4];
+	char *p = pages(4);
+
+	cut = 0;
+	cut_unmapped = 77;
+	assert_int_equal(ioas_set_huge_pages(ioas, 0), 0);
+	assert_int_equal(user_map_at(0, p, 4 * PAGE), 0);
+	assert_int_equal(rf_access_new(&cutting, NULL, &slow_access), 0);
+	assert_int_equal(rf_access_attach(slow_access, ioas), 0);
+	assert_int_equal(rf_access_pin(slow_access, 0, 4 * PAGE, out, 0), 0);
+	assert_int_equal(user_unmap(0, 4 * PAGE), 0);
+	assert_int_equal(cut, -EBUSY);
+	assert_int_equal(cut_unmapped, 77);
+	rf_access_free(slow_access);
+	munmap(p, 4 * PAGE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_access, drop_access)
 
 int main(void)
@@ -346,6 +376,7 @@ int main(void)
 		TEST(an_access_that_pins_asks_for_pages),
 		TEST(moving_to_another_space_asks_for_every_pin),
 		TEST(freeing_waits_until_the_asking_has_ended),
+		TEST(what_could_not_be_cut_was_not_begun),
 	};
 
 	return cmocka_run_group_tests_name("access", tests, NULL, NULL);
