@@ -92,12 +92,14 @@ int copy_struct(struct file_caller *caller, void *to, size_t size, uintptr_t fro
  * struct iommufd_ioas - an address space
  * @lock: its page tables, and who makes one
  * @hwpts: page tables that are filled from it, in the order they were made
+ * @hwpts_end: where the next goes
  */
 struct iommufd_ioas {
 	struct object obj;
 	struct rf_ioas *space;
 	pthread_mutex_t lock;
 	struct hwpt_paging *hwpts;
+	struct hwpt_paging **hwpts_end;
 };
 
 /**
@@ -116,6 +118,7 @@ struct hwpt {
 /**
  * struct hwpt_paging - one that is filled from an address space
  * @next: in ioas->hwpts
+ * @link: what leads here; NULL: it is not in there
  * @auto_domain: made because a device was attached to the space, and destroyed
  *	with the last device
  * @coherent: enforces cache coherency
@@ -127,6 +130,7 @@ struct hwpt_paging {
 	struct hwpt common;
 	struct iommufd_ioas *ioas;
 	struct hwpt_paging *next;
+	struct hwpt_paging **link;
 	bool auto_domain;
 	bool coherent;
 	bool nest_parent;

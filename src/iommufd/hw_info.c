@@ -46,7 +46,7 @@ static void hw_info_fill(const struct iommu_kind *kind, struct hw_info *info)
 
 static int hw_info_write(struct ucmd *u, const struct hw_info *info)
 {
-	static const unsigned char zeroes[256];
+	static const unsigned char zeroes[4096];
 	const struct iommu_hw_info *cmd = &u->cmd.hw_info;
 	uint32_t n = cmd->data_len < info->size ? cmd->data_len : info->size;
 

@@ -25,12 +25,22 @@
 /* With ioas->lock held. */
 static void paging_unlink(struct hwpt_paging *hwpt)
 {
-	struct hwpt_paging **link = &hwpt->ioas->hwpts;
+	if (!hwpt->link)
+		return;
+	*hwpt->link = hwpt->next;
+	if (hwpt->next)
+		hwpt->next->link = hwpt->link;
+	else
+		hwpt->ioas->hwpts_end = hwpt->link;
+	hwpt->link = NULL;
+}
 
-	while (*link && *link != hwpt)
-		link = &(*link)->next;
-	if (*link)
-		*link = hwpt->next;
+/* With ioas->lock held. */
+static void paging_link(struct hwpt_paging *hwpt)
+{
+	hwpt->link = hwpt->ioas->hwpts_end;
+	*hwpt->link = hwpt;
+	hwpt->ioas->hwpts_end = &hwpt->next;
 }
 
 static void paging_finish(struct hwpt_paging *hwpt)
@@ -104,7 +114,7 @@ static int paging_check_flags(const struct iommu_kind *kind, uint32_t flags)
 int hwpt_paging_new(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas, struct iommufd_device *idev,
 		    uint32_t flags, struct hwpt_paging **out)
 {
-	struct hwpt_paging *hwpt, **end;
+	struct hwpt_paging *hwpt;
 	int ret;
 
 	ret = paging_check_flags(idev->kind, flags);
@@ -126,9 +136,7 @@ int hwpt_paging_new(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas, struct i
 		return ret;
 	}
 	object_hold(&ioas->obj);
-	for (end = &ioas->hwpts; *end; end = &(*end)->next)
-		;
-	*end = hwpt;
+	paging_link(hwpt);
 	*out = hwpt;
 	return 0;
 }

@@ -38,6 +38,7 @@ struct iommufd_ioas *ioas_object_new(struct iommufd_ctx *ctx, uint32_t flags)
 		return NULL;
 	}
 	pthread_mutex_init(&ioas->lock, NULL);
+	ioas->hwpts_end = &ioas->hwpts;
 	ioas_set_account(ioas->space, ctx->options->account, ctx->mode);
 	return ioas;
 }
