@@ -31,15 +31,14 @@
 
 #define CFG_INTERRUPT_LINE 0x3c
 
-/* The kernel does not count what a process with CAP_IPC_LOCK pins. */
-static bool may_lock_all(void)
+static bool may(unsigned capability)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	if (syscall(SYS_capget, &header, data))
 		return false;
-	return data[0].effective & (1u << CAP_IPC_LOCK);
+	return data[0].effective & (1u << capability);
 }
 
 static uint64_t memlock_limit(const struct description *desc)
@@ -50,7 +49,8 @@ static uint64_t memlock_limit(const struct description *desc)
 	case MEMLOCK_BYTES:
 		return desc->memlock_bytes;
 	case MEMLOCK_HOST:
-		if (!may_lock_all() && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
+		/* the kernel does not count what such a process pins */
+		if (!may(CAP_IPC_LOCK) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
 		    limit.rlim_cur != RLIM_INFINITY)
 			return limit.rlim_cur;
 		break;
@@ -75,6 +75,8 @@ static void machine_set_options(struct rf_machine *machine)
 	machine->vfio.devices = &machine->devices;
 	machine->iommufd.selftest = desc->iommufd_selftest;
 	machine->iommufd.unsafe_interrupts = desc->unsafe_interrupts;
+	/* who has the host's limits has the host's rights over them */
+	machine->iommufd.unprivileged = desc->memlock == MEMLOCK_HOST && !may(CAP_SYS_RESOURCE);
 }
 
 static void machine_insert_device(struct rf_machine *machine, struct rf_device *dev)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fixture.h"
 
+#include <linux/capability.h>
 #include <ringfence/ioas.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void devices_get_a_bus_each(void **state)
@@ -189,6 +191,34 @@ static void a_relative_file_becomes_absolute(void **state)
 	assert_int_equal(rmdir(name), 0);
 }
 
+/* Whether a program may choose how a machine with these limits counts. */
+static bool may_choose_mode(const char *text)
+{
+	struct rf_machine *machine = machine_of(text);
+	bool may = !machine->iommufd.unprivileged;
+
+	rf_machine_free(machine);
+	return may;
+}
+
+static void the_hosts_limits_come_with_the_hosts_rights(void **state)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3], less[_LINUX_CAPABILITY_U32S_3];
+	bool have;
+
+	assert_int_equal(syscall(SYS_capget, &header, had), 0);
+	have = had[0].effective & (1u << CAP_SYS_RESOURCE);
+	assert_int_equal(may_choose_mode("{ \"memlock\": \"host\" }"), have);
+	memcpy(less, had, sizeof(less));
+	less[0].effective &= ~(1u << CAP_SYS_RESOURCE);
+	assert_int_equal(syscall(SYS_capset, &header, less), 0);
+	assert_false(may_choose_mode("{ \"memlock\": \"host\" }"));
+	assert_true(may_choose_mode("{ \"memlock\": 8192 }"));
+	assert_true(may_choose_mode("{}"));
+	assert_int_equal(syscall(SYS_capset, &header, had), 0);
+}
+
 static void host_memlock_is_the_hosts(void **state)
 {
 	struct rf_machine *machine = machine_of("{ \"memlock\": \"host\" }");
@@ -248,6 +278,7 @@ int main(void)
 		cmocka_unit_test(commas_are_doubled_in_values),
 		cmocka_unit_test(a_relative_file_becomes_absolute),
 		cmocka_unit_test(host_memlock_is_the_hosts),
+		cmocka_unit_test(the_hosts_limits_come_with_the_hosts_rights),
 		cmocka_unit_test(shared_objects_are_models),
 		cmocka_unit_test(what_is_no_model_is_refused),
 	};
