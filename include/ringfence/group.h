@@ -245,6 +245,19 @@ RF_API int rf_bus_add_device(struct rf_machine *machine, const char *bus, const 
 			     struct rf_device *parent, struct rf_device **dev);
 
 /**
+ * rf_device_request() - ask the user of a device to let go of it
+ * @dev: the device
+ *
+ * Signals the device request interrupt, as Linux's vfio-pci does when its driver
+ * is to leave the device: Linux does so again every ten seconds until the device
+ * is closed. The device goes on working. Thread-safe.
+ *
+ * Return: 0 when nobody has it open, so that rf_device_remove() takes nothing from
+ * anybody; -EBUSY: the user was asked, if it listens.
+ */
+RF_API int rf_device_request(struct rf_device *dev);
+
+/**
  * rf_device_remove() - pull a device out of the machine
  * @dev: the device; not to be used by the caller any more
  *

@@ -284,6 +284,21 @@ bool device_depart(struct rf_device *dev)
 	return true;
 }
 
+int device_ask(struct rf_device *dev)
+{
+	int ret = 0;
+
+	if (!dev->model)
+		return 0;
+	device_lock(dev);
+	if (dev->sink) {
+		dev->sink->signal(dev->sink, IRQ_REQ, 0);
+		ret = -EBUSY;
+	}
+	device_unlock(dev);
+	return ret;
+}
+
 void device_reset(struct rf_device *dev)
 {
 	device_lock(dev);

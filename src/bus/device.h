@@ -190,6 +190,11 @@ static inline bool device_gone(const struct rf_device *dev)
  * lock. False: it has gone before.
  */
 bool device_depart(struct rf_device *dev);
+/*
+ * Ask whoever has it open, by the device request interrupt, to let go of it; may be
+ * repeated. 0: nobody has; -EBUSY: asked. Takes the lock.
+ */
+int device_ask(struct rf_device *dev);
 
 /*
  * Where the machine's firmware put a BAR: survives every reset, as the host

@@ -34,6 +34,7 @@
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/lock.h"
+#include "interpose/request.h"
 #include "machine/driver.h"
 
 struct owner_claim {
@@ -202,6 +203,8 @@ static void device_drop(void *claim)
 struct use_claim {
 	int dma_fd;
 	int open_fd;
+	struct rf_device *dev;
+	struct listener *listener;
 };
 
 static int group_own(struct rf_group *group, void **claim)
@@ -233,6 +236,8 @@ static int device_use(struct rf_device *dev, void **claim)
 	if (ret)
 		return ret;
 	c = *claim;
+	c->dev = dev;
+	c->listener = NULL;
 	ret = lock_take(&c->open_fd, LOCK_SH, "open-%s", dev->name);
 	if (ret) {
 		group_disown(c);
@@ -252,8 +257,18 @@ static void device_unuse(void *claim)
 {
 	struct use_claim *c = claim;
 
+	if (c->listener)
+		request_forget(c->listener);
 	lock_drop(&c->open_fd);
 	group_disown(c);
+}
+
+static void device_listen(void *claim)
+{
+	struct use_claim *c = claim;
+
+	if (!c->listener)
+		c->listener = request_listen(c->dev);
 }
 
 static void drivers_refresh(void)
@@ -271,6 +286,7 @@ const struct vfio_claim_ops claim_ops = {
 	.disown = group_disown,
 	.use = device_use,
 	.unuse = device_unuse,
+	.listen = device_listen,
 	.refresh = drivers_refresh,
 };
 

@@ -32,6 +32,7 @@
 #include "interpose/engine.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
+#include "interpose/request.h"
 #include "interpose/service.h"
 
 enum ownership { WIPED, SETTLING, OWNED };
@@ -57,6 +58,7 @@ static void abandon(void)
 	fd_abandon();
 	bar_abandon();
 	service_abandon();
+	request_abandon();
 	claim_abandon();
 	engine_abandon();
 }

@@ -12,6 +12,9 @@
  * when the last of them is closed the file goes at once, whatever is still to be
  * read here.
  *
+ * A program that wants to know when it shall let go of a device has the thread as
+ * well: it waits for that, too (request.c).
+ *
  * All signals but those of faults are blocked in the thread.
  *
  * Lock: none of its own. The thread alone knows the connections; the set of open
@@ -33,9 +36,11 @@
 #include "interpose/fd.h"
 #include "interpose/internal.h"
 #include "interpose/lock.h"
+#include "interpose/request.h"
 
 #define SERVICE_STACK (256u << 10)
 #define EVENTS	      16
+#define REQUESTS      2u /* as what an event speaks of; no pointer is that */
 
 enum { STOPPED, STARTING, RUNNING };
 
@@ -116,6 +121,18 @@ static void service_request(struct connection *c)
 	}
 }
 
+/* Again and again is as good as once. */
+void service_requests(void)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = REQUESTS };
+	int saved = errno;
+
+	if (epoll_fd >= 0 && request_fd() >= 0)
+		syscall(SYS_epoll_ctl, (long)epoll_fd, (long)EPOLL_CTL_ADD, (long)request_fd(),
+			&event);
+	errno = saved;
+}
+
 static void *service_thread(void *arg)
 {
 	uint64_t mask = signals_thread();
@@ -129,7 +146,9 @@ static void *service_thread(void *arg)
 
 		if (n < 1)
 			continue;
-		if (events[0].data.u64 & 1)
+		if (events[0].data.u64 == REQUESTS)
+			request_serve();
+		else if (events[0].data.u64 & 1)
 			service_request((void *)(uintptr_t)(events[0].data.u64 & ~1ull));
 		else
 			service_hello((void *)(uintptr_t)events[0].data.u64);
@@ -148,6 +167,7 @@ static bool service_run(void)
 		return false;
 	fd_hide(&epoll_fd);
 	fd_each_open(service_opened);
+	service_requests();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, SERVICE_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -10,6 +10,9 @@ void service_start(void);
 /* The same, for those who only inherit what is not close-on-exec. */
 void service_start_for_exec(void);
 
+/* There may be requests now (request.h): wait for them too, if the thread is there. */
+void service_requests(void);
+
 /* In a child of fork: the thread and the connections are the parent's. */
 void service_abandon(void);
 

@@ -461,8 +461,9 @@ static int store_driver(const struct session_files *files, const char *driver, c
 }
 
 /*
- * Linux waits while a program has the device open, for as long as it likes. So do
- * we, but for five seconds: a test that hangs tells nobody anything.
+ * Linux asks the program that has the device open to let go of it, again every ten
+ * seconds, and waits for as long as that takes. We ask once and wait five seconds: a
+ * test that hangs tells nobody anything.
  */
 static int wait_for_users(const char *session, const char *address)
 {
@@ -480,6 +481,8 @@ static int wait_for_users(const char *session, const char *address)
 		path_print(path, "sys/bus/pci/devices/%s/driver", address);
 		used = link_name(&files, path, driver) && !strcmp(driver, "vfio-pci");
 		used = used && device_in_use(&files, address);
+		if (used && !round)
+			device_request(&files, address);
 		files_close(&files);
 	}
 	return used ? -EBUSY : 0;

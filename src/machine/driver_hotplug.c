@@ -52,6 +52,15 @@ bool device_in_use(const struct session_files *files, const char *address)
 	return lock_held(files, "open", address);
 }
 
+/* Who has it open watches the file that says so. */
+void device_request(const struct session_files *files, const char *address)
+{
+	char path[PATH_MAX];
+
+	if (path_print(path, "lock/open-%s", address))
+		syscall(SYS_utimensat, files->root, path, NULL, 0);
+}
+
 static bool device_group(const struct session_files *files, const char *address,
 			 char group[NAME_SIZE])
 {

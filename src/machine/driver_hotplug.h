@@ -12,6 +12,8 @@
 bool group_in_use(const struct session_files *files, const char *group);
 /* Whether a program has the device open. */
 bool device_in_use(const struct session_files *files, const char *address);
+/* Ask that program, wherever it runs, to let go of the device. */
+void device_request(const struct session_files *files, const char *address);
 
 /* Bind a device to a driver, or with NULL to none. 0 or a negative errno. */
 int device_set_driver(const struct session_files *files, const char *address, const char *driver);

@@ -57,6 +57,11 @@ static void machine_forget(struct rf_machine *machine, struct rf_device *dev)
 		dev->function->dev = NULL;
 }
 
+int rf_device_request(struct rf_device *dev)
+{
+	return device_ask(dev);
+}
+
 void rf_device_remove(struct rf_device *dev)
 {
 	if (dev->machine)

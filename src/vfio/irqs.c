@@ -24,6 +24,7 @@
 #include "base/stats.h"
 #include "memory/owner.h"
 #include "vfio/vdev.h"
+#include "vfio/vfio.h"
 
 #define MAX_VECTORS 2048u
 
@@ -436,6 +437,7 @@ int virqs_set_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 {
 	int32_t data[MAX_VECTORS] = { 0 }; /* one word a vector is the most there can be */
 	struct vfio_irq_set set;
+	bool listens;
 	size_t size;
 	int ret;
 
@@ -453,7 +455,10 @@ int virqs_set_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 
 	vdev_lock(v);
 	ret = virqs_set(v, &set, data);
+	listens = set.index == VFIO_PCI_REQ_IRQ_INDEX && eventfd_there(&v->irqs.req);
 	vdev_unlock(v);
+	if (listens && v->options->claims && v->options->claims->listen)
+		v->options->claims->listen(v->claim);
 	return ret;
 }
 

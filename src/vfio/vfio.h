@@ -25,6 +25,8 @@ struct rf_group;
  *	the host's may have its devices. 0 or a negative errno
  * @use: a device is about to be opened: until @unuse it keeps its driver. -ENODEV
  *	when it has lost it
+ * @listen: the program wants to be asked to let go of the device (IRQ_REQ): relay,
+ *	until @unuse, what other processes ask. May come again; with no locks held
  * @refresh: other processes may have bound devices to other drivers: take that over,
  *	before something is decided by it; with no locks held
  */
@@ -35,6 +37,7 @@ struct vfio_claim_ops {
 	void (*disown)(void *claim);
 	int (*use)(struct rf_device *dev, void **claim);
 	void (*unuse)(void *claim);
+	void (*listen)(void *claim);
 	void (*refresh)(void);
 };
 

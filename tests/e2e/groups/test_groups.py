@@ -650,6 +650,46 @@ def only_what_is_open_or_claimed_keeps_drivers():
          ["None", "EBUSY", "EBUSY True", "False"])
 
 
+listening = """
+import fcntl, os, select, struct, subprocess, sys, time
+container, group = (os.open(f"/dev/vfio/{n}", os.O_RDWR) for n in ("vfio", "3"))
+fcntl.ioctl(group, 0x3b68, struct.pack("i", container))
+fcntl.ioctl(container, 0x3b66, 1)
+device = fcntl.ioctl(group, 0x3b6a, bytearray(b"0000:02:00.0\\0"), True)
+wish = os.eventfd(0)
+if sys.argv[1] == "listens":
+    fcntl.ioctl(device, 0x3b6e, struct.pack("5Ii", 24, 0x24, 4, 0, 1, wish))
+start = time.monotonic()
+shell = subprocess.Popen(["/bin/sh", "-c", "echo " + sys.argv[3] + " > " + sys.argv[2] +
+                          " 2>/dev/null && echo let go || echo refused"])
+print("asked" if select.select([wish], [], [], 3)[0] else "not asked", flush=True)
+if sys.argv[1] == "listens":
+    print(os.eventfd_read(wish), flush=True)
+    os.close(device)
+shell.wait()
+print(time.monotonic() - start < 3, os.path.exists("/sys/bus/pci/devices/0000:02:00.0/driver"))
+"""
+
+
+@test
+def a_program_that_listens_is_asked_to_let_go():
+    write("listening.py", listening)
+    run = f"{sys.executable} {scratch}/listening.py"
+    drivers, devices = "/sys/bus/pci/drivers", "/sys/bus/pci/devices"
+    open_board = dict(board, topology=[dict(port, below=[dict(d, driver="none") if d["address"]
+                                                        == "02:00.1" else d
+                                                        for d in port["below"]])
+                                       for port in board["topology"]])
+    path = write("open_board.json", open_board)
+    address = "0000:02:00.0"
+    same(in_session(f"{run} listens {drivers}/vfio-pci/unbind {address}", description=path),
+         ["asked", "1", "let go", "True False"])
+    same(in_session(f"{run} listens {devices}/{address}/remove 1", description=path),
+         ["asked", "1", "let go", "True False"])
+    same(in_session(f"{run} deaf {drivers}/vfio-pci/unbind {address}", description=path),
+         ["not asked", "refused", "False True"])
+
+
 @test
 def an_open_groups_viability_follows():
     write("open_viability.py", status_of_one_descriptor)

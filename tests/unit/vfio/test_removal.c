@@ -105,6 +105,23 @@ static void the_program_is_asked_to_let_go(void **state)
 	assert_int_equal(requests(f), 1);
 }
 
+/* Every time somebody asks, as long as it is open; and it works meanwhile. */
+static void the_program_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t word = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(device_ask(f->dev), -EBUSY);
+		assert_int_equal(requests(f), 1);
+	}
+	assert_int_equal(rig_pread(&f->rig, f->d, &word, 4, CONFIG + 8), 4);
+	assert_int_not_equal(word, 0xffffffff);
+	rig_close(&f->rig, f->d);
+	assert_int_equal(device_ask(f->dev), 0);
+	assert_int_equal(requests(f), 0);
+}
+
 static void its_descriptor_answers_with_ones(void **state)
 {
 	struct fixture *f = *state;
@@ -181,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_program_is_asked_to_let_go),
+		CASE(the_program_is_asked_again),
 		CASE(its_descriptor_answers_with_ones),
 		CASE(it_cannot_be_opened_again),
 		CASE(another_may_come_in_its_place),
