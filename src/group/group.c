@@ -219,6 +219,17 @@ bool group_viable(const struct rf_group *group)
 	return viable;
 }
 
+bool group_dma_claimed(const struct rf_group *group)
+{
+	struct rf_group *locked = (struct rf_group *)group;
+	bool claimed;
+
+	group_lock_members(locked);
+	claimed = group->dma_claims;
+	group_unlock_members(locked);
+	return claimed;
+}
+
 /* One that was removed is on its way out; one that is quarantined stays so. */
 static bool device_stays_out(const struct rf_device *dev)
 {

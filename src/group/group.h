@@ -89,6 +89,7 @@ void group_detach(struct rf_group *group);
  */
 int group_claim_dma(struct rf_group *group, const void *owner);
 void group_release_dma(struct rf_group *group);
+bool group_dma_claimed(const struct rf_group *group);
 /*
  * Point every device of the group at @domain, instead of what it had, each in one
  * step; NULL: at nothing. 0 or -ENOMEM, and all is as before. By the owner of its DMA.

@@ -95,6 +95,10 @@ static void group_leave_container(struct group_file *gf)
 		gf->options->claims->disown(gf->claim);
 }
 
+/*
+ * In a container the group is viable. Out of it, it is while nobody has its DMA: a device
+ * that outlived its group's leaving an iommufd is such a somebody.
+ */
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_group_status status;
@@ -111,7 +115,7 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 	lost = group_is_lost(gf->group);
 	if (group_has_iommu(gf))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
-	else if (group_viable(gf->group))
+	else if (group_viable(gf->group) && !group_dma_claimed(gf->group))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	pthread_mutex_unlock(&gf->lock);
 	if (lost)

@@ -148,6 +148,7 @@ def compat(mk):
     """The same calls on an iommufd that stands in for a container."""
     common_memory(mk)
     mk.say("d = eventfd")
+    mk.say("e = eventfd")
     mk.say("h = open group:nvme")
     mk.say("i = open iommu")
     mk.say("c = dup i")
@@ -159,8 +160,18 @@ def compat(mk):
     mk.play([(type1_map, 10), (type1_unmap, 8), (type1_dirty, 1), (type1_info, 2),
              (type1_extension, 1), (ioas_map, 2), (ioas_unmap, 2),
              (ioas_copy, 1), (ioas_ranges, 1), (compat_ioas, 1), (ioas_alloc, 1),
-             (ioas_destroy, 1)])
+             (ioas_destroy, 1), (compat_group, 2)])
     mk.say("ioctl c VFIO_IOMMU_UNMAP_DMA flags=2")
+
+
+def compat_group(mk):
+    mk.say(mk.pick(["ioctl g VFIO_GROUP_GET_STATUS", "ioctl h VFIO_GROUP_GET_STATUS",
+                    "ioctl h VFIO_GROUP_SET_CONTAINER fd=c",
+                    "ioctl h VFIO_GROUP_UNSET_CONTAINER",
+                    "ioctl g VFIO_GROUP_UNSET_CONTAINER",
+                    "ioctl g VFIO_GROUP_SET_CONTAINER fd=c",
+                    "ioctl c VFIO_SET_IOMMU arg=1", "ioctl c VFIO_SET_IOMMU arg=3",
+                    "e = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close e", "close d"]))
 
 
 def compat_ioas(mk):

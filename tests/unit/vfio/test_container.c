@@ -129,6 +129,19 @@ static void group_in_use_by_the_host_is_refused(void **state)
 			 VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
 }
 
+static void group_whose_dma_is_somebodys_is_not_viable(void **state)
+{
+	struct rig *rig = *state;
+	int c = rig_open_container(rig), g = rig_open_group(rig, 1);
+
+	assert_int_equal(group_claim_dma(rig->groups[0], rig), 0);
+	assert_int_equal(group_flags(rig, g), 0);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), -EPERM);
+	group_release_dma(rig->groups[0]);
+	assert_int_equal(group_flags(rig, g), VFIO_GROUP_FLAGS_VIABLE);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
+}
+
 static void without_interrupt_remapping_only_unsafe_machines_assign(void **state)
 {
 	struct rig *rig = *state;
@@ -274,6 +287,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_device_holds_group_and_container, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(group_in_use_by_the_host_is_refused, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(group_whose_dma_is_somebodys_is_not_viable, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			without_interrupt_remapping_only_unsafe_machines_assign, setup, teardown),
