@@ -270,11 +270,16 @@ static int64_t serve_access(struct rf_device *dev, struct wire *w)
 static int64_t serve(struct connection *c, struct open_file *d, struct wire *w, int fds[WIRE_FDS],
 		     int *memfd)
 {
+	int64_t ret;
+
 	switch (w->op) {
 	case WIRE_IOCTL:
 		if (!c->file->ops->ioctl)
 			return -ENOTTY;
-		return c->file->ops->ioctl(c->file, &c->caller, w->arg[0], w->arg[1]);
+		ret = c->file->ops->ioctl(c->file, &c->caller, w->arg[0], w->arg[1]);
+		if (ret == -EBUSY)
+			ret = fd_ioctl_again(c->file, &c->caller, w->arg[0], w->arg[1]);
+		return ret;
 	case WIRE_READ:
 	case WIRE_WRITE:
 		return serve_io(c, d, w);

@@ -102,6 +102,9 @@ bool fd_any(void);
 
 /* Drop the open files that nobody holds any more, here or in another process. */
 void fd_sweep(void);
+/* An ioctl that was -EBUSY, once more, with all closed that nobody holds. */
+long fd_ioctl_again(struct file *file, struct file_caller *caller, unsigned long cmd,
+		    unsigned long arg);
 
 /*
  * Move a descriptor of the engine out of the program's sight, to a high

@@ -37,6 +37,8 @@ static inline long ioctl_inside(int fd, unsigned long cmd, unsigned long arg)
 		ret = of->file->ops->ioctl(of->file, engine_caller(), cmd, arg);
 	else
 		ret = -ENOTTY;
+	if (unlikely(ret == -EBUSY))
+		ret = fd_ioctl_again(of->file, engine_caller(), cmd, arg);
 	ready_settle(of->file, fd);
 	bar_follow_memory();
 	fd_put(of);

@@ -196,6 +196,18 @@ void fd_sweep(void)
 	engine_unlock(&sweep_lock);
 }
 
+/*
+ * What stands in the way may be a file whose last descriptor was another process's, which
+ * has ended: where there is a kernel that file is closed before anybody can know of the end,
+ * and here not before the service gets to it. Refused calls have changed nothing.
+ */
+long fd_ioctl_again(struct file *file, struct file_caller *caller, unsigned long cmd,
+		    unsigned long arg)
+{
+	fd_sweep();
+	return file->ops->ioctl(file, caller, cmd, arg);
+}
+
 void fd_open_abandon(void)
 {
 	fd_open_list = NULL;
