@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What compares two sides tells what differs, and holds the list of differences against it."""
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import play  # noqa: E402
+from random_play import generate, shrink  # noqa: E402
+
+TABLE = """
+| script | action | on Linux | here | why | remedy |
+|---|---|---|---|---|---|
+| `a/*:1` | `ioctl x \\|peek` | 1 | 2 | why | what |
+| `never` | `.` | 1 | 2 | why | what |
+"""
+LINUX = ["1: open x = 0", "2: ioctl x Y n=1 = 1", "3: peek m = 5"]
+HERE_TOO = ["1: open x = 0", "2: ioctl x Y n=1 = 2", "3: peek m = 6"]
+
+
+def program(name):
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(HERE / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def table(text=TABLE):
+    with tempfile.NamedTemporaryFile("w", suffix=".md") as file:
+        file.write(text)
+        file.flush()
+        return play.Differences(pathlib.Path(file.name))
+
+
+run_scripts = program("run-scripts")
+
+
+def the_same_answers_pass():
+    assert not run_scripts.judge("a/b:1", LINUX, list(LINUX), table(""))
+
+
+def an_unlisted_difference_fails():
+    shown = run_scripts.judge("a/b:2", LINUX, HERE_TOO, table())
+    assert shown == [f"{side}{line}" for a, b in zip(LINUX[1:], HERE_TOO[1:])
+                     for side, line in (("Linux      ", a), ("Ringfence  ", b))], shown
+
+
+def another_action_of_a_listed_script_fails():
+    assert run_scripts.judge("a/b:1", ["1: close x = 0"], ["1: close x = 1"], table())
+
+
+def a_listed_difference_passes():
+    differences = table()
+    assert not run_scripts.judge("a/b:1", LINUX, HERE_TOO, differences)
+    assert differences.count() == 1
+
+
+def a_listed_difference_that_is_gone_is_told():
+    differences = table()
+    run_scripts.judge("a/b:1", LINUX, HERE_TOO, differences)
+    assert [row["script"] for row in differences.gone()] == ["never"]
+    differences = table()
+    run_scripts.judge("a/b:1", LINUX, list(LINUX), differences)
+    assert len(differences.gone()) == 2
+
+
+def an_answer_too_few_or_too_many_fails():
+    assert run_scripts.judge("x", LINUX, LINUX[:2], table())
+    assert run_scripts.judge("x", LINUX[:2], LINUX, table())
+
+
+def a_side_that_did_not_play_fails():
+    assert run_scripts.judge("a/b:1", None, LINUX, table())
+    assert run_scripts.judge("a/b:1", LINUX, None, table())
+
+
+def an_error_in_a_script_fails_though_both_have_it():
+    bad = ["SCRIPT ERROR line 1: no such action"]
+    assert run_scripts.judge("x", bad, list(bad), table())
+
+
+def every_row_of_the_list_is_read():
+    path = HERE.parent.parent / "docs" / "differences.md"
+    written = [x for x in path.read_text().splitlines() if x.startswith("| `")]
+    assert len(play.Differences(path).rows) == len(written) > 10
+
+
+def every_listed_script_is_there():
+    names = [name for name, _ in play.all_scripts()]
+    for row in play.Differences(HERE.parent.parent / "docs" / "differences.md").rows:
+        assert any(play.fnmatch.fnmatchcase(name, row["script"]) for name in names), row["script"]
+
+
+def a_seed_gives_the_same_sequences_again():
+    assert [generate.sequence(7, n) for n in range(40)] == [generate.sequence(7, n)
+                                                            for n in range(40)]
+    assert generate.sequence(7, 1)[1] != generate.sequence(8, 1)[1]
+
+
+def shrinking_leaves_the_line_that_differs():
+    def both(scripts):
+        linux = {name: [f"{n}: {x} = 0" for n, x in enumerate(text.splitlines(), 1)]
+                 for name, text in scripts}
+        here = {name: [x.replace("= 0", "= 1") if "bad" in x else x for x in lines]
+                for name, lines in linux.items()}
+        return linux, here
+
+    text = "".join(f"show {n}\n" for n in range(9)) + "fork\nbad 1\nend\n" + "show 10\n"
+    small = shrink.shrink([("r", text)], table(""), both)
+    assert small["r"][0] == "fork\nbad 1\nend\n", small
+
+
+TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
+         another_action_of_a_listed_script_fails, a_listed_difference_passes,
+         a_listed_difference_that_is_gone_is_told, an_answer_too_few_or_too_many_fails,
+         a_side_that_did_not_play_fails, an_error_in_a_script_fails_though_both_have_it,
+         every_row_of_the_list_is_read, every_listed_script_is_there,
+         a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs]
+
+
+def main():
+    print(f"1..{len(TESTS)}")
+    status = 0
+    for n, test in enumerate(TESTS, 1):
+        try:
+            test()
+            print(f"ok {n} {test.__name__}")
+        except AssertionError as error:
+            status = 1
+            print(f"not ok {n} {test.__name__}\n# {error}")
+    sys.exit(status)
+
+
+main()
