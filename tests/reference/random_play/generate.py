@@ -22,6 +22,7 @@ class Maker:
         self.lines = []
         self.ids = {}
         self.last_id = 0
+        self.protected = False
 
     def made(self, *kinds):
         """An object of each kind, if the call succeeds: a guess at its id, for later calls."""
@@ -275,8 +276,10 @@ def access_close(mk):
 
 
 def check_refs(mk):
+    # pages that are no longer writable: mock/protected-refs
+    places = ["m+64K", "p"] if mk.protected else ["m", "m+4K", "m+64K", "p"]
     mk.say(f"ioctl i TEST/MD_CHECK_REFS length={mk.pick(['4K', '64K', '12K'])} "
-           f"uptr={mk.pick(['m', 'm+4K', 'm+64K', 'p'])} refs={mk.pick([0, 1, 2])}")
+           f"uptr={mk.pick(places)} refs={mk.pick([0, 1, 2])}")
 
 
 def ioas_child(mk):
@@ -287,8 +290,10 @@ def ioas_child(mk):
 
 
 def program_memory(mk):
-    mk.say(mk.pick(["munmap m+64K 4K", "fill m 64K 5", "mprotect m+4K 4K r", "mprotect m+4K 4K rw",
-                    "m = mmap 4M at=m", "madvise p 64K dontneed", "hash m 256K", "hash p 128K"]))
+    line = mk.pick(["munmap m+64K 4K", "fill m 64K 5", "mprotect m+4K 4K r", "mprotect m+4K 4K rw",
+                    "m = mmap 4M at=m", "madvise p 64K dontneed", "hash m 256K", "hash p 128K"])
+    mk.protected |= line.startswith("mprotect")
+    mk.say(line)
 
 
 IOAS_ACTIONS = [(ioas_map, 14), (ioas_unmap, 8), (ioas_copy, 6), (ioas_ranges, 2), (ioas_allow, 2),
