@@ -69,8 +69,10 @@ static int open_check_sysfs(const struct view *view, int *flags)
 		return fail_with(EOPNOTSUPP);
 	if ((*flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return 0; /* EEXIST, says the kernel */
-	if ((*flags & O_ACCMODE) != O_RDONLY && !(*flags & O_PATH) &&
-	    !REAL(stat)(view->path, &st) && S_ISREG(st.st_mode) && !(st.st_mode & 0222))
+	/* an attribute without the method refuses root, too */
+	if (!(*flags & O_PATH) && !REAL(stat)(view->path, &st) && S_ISREG(st.st_mode) &&
+	    (((*flags & O_ACCMODE) != O_RDONLY && !(st.st_mode & 0222)) ||
+	     ((*flags & O_ACCMODE) != O_WRONLY && !(st.st_mode & 0444))))
 		return fail_with(EACCES);
 	*flags &= ~(O_CREAT | O_TRUNC); /* what is there stays */
 	return 0;

@@ -27,6 +27,7 @@
 
 #include "group/group.h"
 #include "machine/driver_files.h"
+#include "machine/driver_group.h"
 #include "machine/driver_hotplug.h"
 #include "machine/fail.h"
 
@@ -148,9 +149,9 @@ static bool builtin_match(const struct session_files *files, const char *driver,
 	if (!text)
 		return found;
 	file_read(files, NATIVE_FILE, text, NATIVE_MAX);
-	wanted.class_mask = 0;
 	for (const char *line = text; *line && !found; line += *line == '\n') {
-		found = sscanf(line, "%255s %x %x", name, &wanted.vendor, &wanted.device) == 3 &&
+		found = sscanf(line, "%255s %x %x %x %x", name, &wanted.vendor, &wanted.device,
+			       &wanted.class, &wanted.class_mask) == 5 &&
 			!strcmp(name, driver) && ids_match(&wanted, is);
 		line = strchrnul(line, '\n');
 	}
@@ -488,7 +489,7 @@ static int wait_for_users(const char *session, const char *address)
 	return used ? -EBUSY : 0;
 }
 
-/* "driver/NAME/ATTR", "device/ADDRESS/ATTR", "bus/ATTR" */
+/* "driver/NAME/ATTR", "device/ADDRESS/ATTR", "group/NUMBER/type", "bus/ATTR" */
 static int store_split(const char *session, char *name, const char *text, size_t len)
 {
 	char *who = strchr(name, '/'), *attr, address[NAME_SIZE];
@@ -513,6 +514,8 @@ static int store_split(const char *session, char *name, const char *text, size_t
 		ret = store_bus(&files, who, text, len);
 	else if (!strcmp(name, "driver"))
 		ret = store_driver(&files, who, attr, text, len);
+	else if (!strcmp(name, "group"))
+		ret = group_store_type(&files, who, text);
 	else
 		ret = store_device(&files, who, attr, text, len);
 	files_close(&files);
@@ -565,6 +568,11 @@ bool driver_attr(const char *path, char name[DRIVER_ATTR_MAX])
 	if (sscanf(path, "sys/bus/pci/%31[^/]%n", attr, &n) == 1 && n == (int)strlen(path) &&
 	    word_of(attr, bus))
 		return snprintf(name, DRIVER_ATTR_MAX, "bus/%s", attr) < (int)DRIVER_ATTR_MAX;
+	n = -1;
+	if (sscanf(path, "sys/kernel/iommu_groups/%31[0-9]/type%n", attr, &n) == 1 &&
+	    n == (int)strlen(path))
+		return snprintf(name, DRIVER_ATTR_MAX, "group/%s/type", attr) <
+		       (int)DRIVER_ATTR_MAX;
 	slash = strrchr(path, '/');
 	if (strncmp(path, "sys/devices/pci", 15) != 0 || !slash || !word_of(slash + 1, device))
 		return false;

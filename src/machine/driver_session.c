@@ -18,6 +18,9 @@
 #include "machine/fail.h"
 #include "machine/view.h"
 
+#define STAND_IN_VENDOR 0x1b36u
+#define STAND_IN_DEVICE 0x0005u
+
 static int add_ids_file(const struct session_files *files, const char *driver, void *arg)
 {
 	struct layout *layout = arg;
@@ -26,15 +29,22 @@ static int add_ids_file(const struct session_files *files, const char *driver, v
 	return 0;
 }
 
-/* The device's driver has the device's ids built in; each once. */
+/*
+ * The device's driver has the device's ids built in; each once. Devices that the
+ * description gives no id all have that of QEMU's test device: what they are of
+ * is told by their class.
+ */
 static void add_builtin(const struct session_files *files, FILE *text, char **so_far,
 			const struct rf_device *dev)
 {
-	char line[NAME_SIZE + 32];
+	unsigned vendor = device_number(files, dev->name, "vendor");
+	unsigned device = device_number(files, dev->name, "device");
+	bool stand_in = vendor == STAND_IN_VENDOR && device == STAND_IN_DEVICE;
+	char line[NAME_SIZE + 64];
 
-	snprintf(line, sizeof(line), "%s %04x %04x\n", (const char *)dev->host_driver,
-		 device_number(files, dev->name, "vendor"),
-		 device_number(files, dev->name, "device"));
+	snprintf(line, sizeof(line), "%s %04x %04x %06x %06x\n", (const char *)dev->host_driver,
+		 vendor, device, stand_in ? device_number(files, dev->name, "class") : 0,
+		 stand_in ? 0xffffffu : 0);
 	if (!fflush(text) && *so_far && !strstr(*so_far, line))
 		fputs(line, text);
 }

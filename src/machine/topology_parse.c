@@ -99,6 +99,10 @@ static int read_address(const struct reader *r, struct spot spot, const json_t *
 				   "0000:01:00.0, or DEVICE.FUNCTION",
 				   text ?: "?");
 	}
+	if (place->parent && (at->domain != place->domain || at->bus < place->bus))
+		return reader_fail(r, spot_member(spot, "address"),
+				   BDF_FMT " is not below this bridge, which leads to bus %02x",
+				   at->domain, at->bus, at->slot, at->function, place->bus);
 	if (place->slot <= at->slot)
 		place->slot = at->slot + 1u;
 	return 0;

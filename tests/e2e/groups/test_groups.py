@@ -497,6 +497,52 @@ def errors_are_the_kernels():
 
 
 @test
+def attributes_that_cannot_be_read_refuse_root_too():
+    lines = in_session("""
+        cat /sys/bus/pci/drivers/vfio-pci/bind /sys/bus/pci/rescan \
+            /sys/bus/pci/devices/0000:02:00.0/remove
+        exec 3<> /sys/bus/pci/drivers/vfio-pci/unbind
+        """)
+    same([line.split(": ")[-1] for line in lines], ["Permission denied"] * 4)
+
+
+@test
+def the_type_of_a_groups_own_domain_is_chosen_as_linux_lets_it():
+    lines = in_session("""
+        cd /sys/kernel/iommu_groups
+        g=$(basename $(readlink /sys/bus/pci/devices/0000:01:00.0/iommu_group))
+        echo identity > $g/type; cat $g/type                # igb has it
+        echo DMA-FQ > $g/type; cat $g/type
+        echo 0000:01:00.0 > /sys/bus/pci/drivers/igb/unbind
+        echo nonsense > $g/type; cat $g/type
+        for type in identity DMA; do echo $type > $g/type && cat $g/type; done
+        echo 8086 1533 > /sys/bus/pci/drivers/vfio-pci/new_id
+        echo -n identity > $g/type && cat $g/type           # vfio-pci does not stand in the way
+        echo auto > $g/type && cat $g/type
+        echo DMA > $g/type; echo 8086 1533 > /sys/bus/pci/drivers/vfio-pci/remove_id
+        echo 0000:01:00.0 > /sys/bus/pci/drivers/vfio-pci/unbind
+        echo 0000:01:00.0 > /sys/bus/pci/drivers/igb/bind
+        echo DMA-FQ > $g/type && cat $g/type                # the one change under a driver
+        """)
+    same([line.split(": ")[-1] for line in lines],
+         ["Operation not permitted", "DMA-FQ", "Operation not permitted", "DMA-FQ",
+          "Invalid argument", "DMA-FQ", "identity", "DMA", "identity", "DMA-FQ", "DMA-FQ"])
+
+
+@test
+def devices_without_an_id_are_told_apart_by_their_class():
+    same(in_session("""
+        cd /sys/bus/pci/devices; echo 1 > 0000:02:00.0/remove; echo 1 > 0000:01:00.0/remove
+        echo 1 > ../rescan; for d in 0000:0[12]:00.0; do basename $(readlink $d/driver); done
+        """, description=write("plain.json", {"topology": [
+            {"address": "00:01.0", "below": [
+                {"address": "01:00.0", "class": "ethernet", "driver": "ice"}]},
+            {"address": "00:02.0", "below": [
+                {"address": "02:00.0", "class": "nvme", "driver": "nvme"}]}], "devices": []})),
+         ["ice", "nvme"])
+
+
+@test
 def programs_of_every_kind_get_their_errno():
     done = in_session("""
         u=/sys/bus/pci/drivers/igb/unbind

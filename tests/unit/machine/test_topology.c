@@ -223,6 +223,11 @@ static void bad_topologies_name_line_and_address(void **state)
 		  "machine.json:1: 0000:01:00.0: this bridge leads in a circle: bus 01 is not "
 		  "below "
 		  "bus 01, on which it is" },
+		/* written below a port, on a bus that is not */
+		{ "[ {\"address\": \"00:01.0\",\n \"below\": [ {\"address\": \"0000:00:02.0\"} ]} "
+		  "]",
+		  "machine.json:2: 0000:00:01.0: 0000:00:02.0 is not below this bridge, which "
+		  "leads to bus 01" },
 		/* two that lead to one bus */
 		{ "[ {\"bus\": 5},\n {\"bus\": 5} ]",
 		  "machine.json:2: 0000:00:01.0: this bridge leads to bus 05, but so does "
