@@ -137,6 +137,7 @@ struct rf_device {
 	/* DMA: see dma.c */
 	struct gate gate;
 	_Atomic(struct domain *) domain; /* NULL: not attached, DMA refused */
+	_Atomic unsigned switches; /* counted before a domain goes in: of this or of a PASID */
 	struct domain *next_domain; /* between device_prepare_attach() and what ends it */
 	struct device_pasids *pasids; /* the same for each PASID, or NULL: see pasid.c */
 	atomic_bool gone; /* the hardware was removed: DMA refused, registers read as ones */

@@ -33,6 +33,7 @@
  * @pasid: what it is tagged with, or NO_PASID
  * @done: bytes copied
  * @domain: by which domain they were
+ * @switches: rf_device.switches when that try ended
  * @why: what stopped it, NULL: nothing
  */
 struct dma {
@@ -44,6 +45,7 @@ struct dma {
 	uint32_t pasid;
 	size_t done;
 	const struct domain *domain;
+	unsigned switches;
 	const char *why;
 };
 
@@ -111,6 +113,17 @@ static FOR_BOTH struct domain *dma_domain(const struct dma *dma, bool tagged)
 	return atomic_load_explicit(&dma->dev->domain, memory_order_acquire);
 }
 
+/*
+ * One DMA sees one domain: what another has done of it is done again. The address alone
+ * does not tell, as another domain may have been made where the first one was freed. The
+ * count does: inside the gate nothing is freed that was there, so whatever went in and was
+ * counted by the end of a try lies elsewhere, and what goes in later is counted anew.
+ */
+static bool dma_elsewhere(const struct dma *dma, const struct domain *domain)
+{
+	return dma->domain != domain || dma->switches != atomic_load(&dma->dev->switches);
+}
+
 static FOR_BOTH int dma_try(struct dma *dma, bool tagged)
 {
 	struct gate *gate = &dma->dev->gate;
@@ -118,8 +131,7 @@ static FOR_BOTH int dma_try(struct dma *dma, bool tagged)
 	struct domain *domain = dma_domain(dma, tagged);
 	int ret = -ENODEV;
 
-	/* one DMA sees one domain: what another has done of it is done again */
-	if (dma->domain != domain)
+	if (!likely(!dma->done) && dma_elsewhere(dma, domain))
 		dma->done = 0;
 	dma->domain = domain;
 	if (likely(domain && !device_gone(dma->dev)))
@@ -135,6 +147,8 @@ static FOR_BOTH int dma_try(struct dma *dma, bool tagged)
 	if (!likely(!ret) && domain &&
 	    !atomic_load_explicit(&dma->dev->owner, memory_order_relaxed))
 		dma_note_owner(dma->dev, domain_some_owner(domain));
+	if (!likely(!ret))
+		dma->switches = atomic_load(&dma->dev->switches);
 	gate_leave(gate, token);
 	return ret;
 }
@@ -282,8 +296,10 @@ int rf_dma_write_pasid(struct rf_device *dev, uint32_t pasid, uint64_t iova, con
  */
 static void device_switch(struct rf_device *dev, struct domain *domain)
 {
-	struct domain *old = atomic_exchange(&dev->domain, domain);
+	struct domain *old;
 
+	atomic_fetch_add(&dev->switches, 1);
+	old = atomic_exchange(&dev->domain, domain);
 	if (!old)
 		return;
 	gate_sync(&dev->gate);

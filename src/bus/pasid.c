@@ -191,6 +191,7 @@ static int pasids_point(struct rf_device *dev, struct rf_pasid_set *set, uint32_
 	ret = use_take(dev, pasid, set, ioas, &use);
 	if (ret)
 		return ret;
+	atomic_fetch_add(&dev->switches, 1);
 	pthread_mutex_lock(&dev->pasids->lock);
 	ret = pasids_install(dev, pasid, &use, replace);
 	pthread_mutex_unlock(&dev->pasids->lock);
@@ -222,6 +223,7 @@ static int pasids_detach(struct rf_device *dev, const struct rf_pasid_set *set, 
 
 	if (!leaf)
 		return -ENOENT;
+	atomic_fetch_add(&dev->switches, 1);
 	pthread_mutex_lock(&dev->pasids->lock);
 	if (!leaf->uses[pasid % LEAF_SIZE].domain)
 		ret = -ENOENT;
