@@ -274,6 +274,7 @@ static int lspci_line(struct lspci *l, char *line)
 
 static int lspci_read(struct lspci *l, char *text)
 {
+	bool tree = !strncmp(text, "-[", 2);
 	char *line;
 	int ret = 0;
 
@@ -288,8 +289,8 @@ static int lspci_read(struct lspci *l, char *text)
 	if (!ret && !topology_count(l->import->topology))
 		return fail(-EINVAL, l->error,
 			    "%s: no device in it: expected the output of "
-			    "lspci -xxxx",
-			    l->import->name);
+			    "lspci -xxxx%s",
+			    l->import->name, tree ? "; the tree of -t is not enough" : "");
 	return ret;
 }
 

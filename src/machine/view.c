@@ -215,6 +215,16 @@ static void view_reserved(struct layout *layout, const struct iommu_kind *kind)
 	layout_file(layout, 0444, "reserved_regions", "%s", text);
 }
 
+/* Only groups that firmware made have a name: that of a PE (powerpc's kernel/iommu.c). */
+static void view_group_name(struct layout *layout, const struct rf_group *group)
+{
+	const struct pci_function *fn = group->nr_devices ? group->devices[0]->function : NULL;
+
+	if (fn && fn->pe != PCI_PE_NONE)
+		layout_file(layout, 0444, "name", "domain%u-pe%x\n", fn->address.domain,
+			    (unsigned)fn->pe);
+}
+
 static void view_groups(struct layout *layout, const struct rf_machine *machine)
 {
 	layout_enter(layout, "sys/kernel/iommu_groups");
@@ -222,6 +232,7 @@ static void view_groups(struct layout *layout, const struct rf_machine *machine)
 		layout_enter(layout, "sys/kernel/iommu_groups/%u", group->id);
 		view_reserved(layout, machine->iommu);
 		layout_file(layout, 0644, "type", "DMA-FQ\n");
+		view_group_name(layout, group);
 		layout_enter(layout, "sys/kernel/iommu_groups/%u/devices", group->id);
 		for (unsigned i = 0; i < group->nr_devices; i++) {
 			const struct rf_device *dev = group->devices[i];

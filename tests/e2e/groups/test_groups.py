@@ -103,6 +103,14 @@ def in_session(script, shell="bash", description=None):
 
 
 @test
+def groups_of_firmware_have_names():
+    lines = in_session("cat /sys/kernel/iommu_groups/*/name",
+                       description=os.path.join(topologies, "power-pe.json"))
+    same(sorted(lines), ["domain1-pe1", "domain1-pe4", "domain1-pe5"])
+    same(in_session("ls /sys/kernel/iommu_groups/*/name 2>/dev/null"), [])
+
+
+@test
 def topologies_have_their_groups():
     names = sorted(n[:-5] for n in os.listdir(topologies) if n.endswith(".json"))
     expect(len(names) >= 7, names)

@@ -63,6 +63,10 @@ static void what_is_not_whole_is_refused(void **state)
 		const char *text, *line;
 	} bad[] = {
 		{ "", "saved.txt: no device in it: expected the output of lspci -xxxx" },
+		{ "-[0000:00]-+-00.0\n           \\-01.0-[01]--\n",
+		  "saved.txt: no device in it: expected the output of lspci -xxxx; the tree of -t "
+		  "is "
+		  "not enough" },
 		{ "hello\n", "saved.txt:1: not what lspci prints: \"hello\"" },
 		{ "\033[2Jhi\x90\n", "saved.txt:1: not what lspci prints: \"\\x1b[2Jhi\\x90\"" },
 		{ "00:00.0 Host bridge: Intel\n\n",
