@@ -50,20 +50,23 @@ static void mapped(struct call *call, void *p)
 		var_set(call, call->target, (uintptr_t)p);
 }
 
-/* Room that begins at a multiple of align, to map over; NULL: there is none. */
+/*
+ * Room that begins at a multiple of align, to map over; NULL: there is none. What follows it stays
+ * as memory that cannot be reached: else whatever the process maps next may lie there, on one side
+ * and not on the other, and a range that ends behind the room ends in it.
+ */
 static void *aligned_room(size_t length, size_t align)
 {
 	uint8_t *room, *first;
 
 	length = (length + 4095) & -4096ul;
-	room = mmap(NULL, length + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	room = mmap(NULL, length + 2 * align, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (room == MAP_FAILED)
 		return NULL;
 	first = (uint8_t *)(((uintptr_t)room + align - 1) & -align);
 	if (first > room)
 		munmap(room, (size_t)(first - room));
-	munmap(first + length, align - (size_t)(first - room));
 	return first;
 }
 

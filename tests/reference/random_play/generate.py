@@ -68,7 +68,7 @@ def common_memory(mk):
     mk.say("p = mmap 1M private")
     mk.say("r = mmap 64K r private")
     mk.say("hole = mmap 128K")
-    mk.say("munmap hole+64K 4K")
+    mk.say("mprotect hole+64K 4K none")  # unmapped, something else might come to lie there
     mk.say("b = mmap 64K")
 
 
