@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the core costs: mapping, translating, finding IOVAs. Prints a JSON list
- * of name, value, unit, and a peer's figure. Each value is a median of several
- * batches. Peers are quoted where they cannot run here: a kernel's iommufd was
- * measured inside user-mode Linux, without the system call.
+ * What the core costs: mapping, translating, finding IOVAs. Peers are quoted where
+ * they cannot run here: a kernel's iommufd was measured inside user-mode Linux, without
+ * the system call.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/gate.h"
+#include "bench.h"
 #include "ioas/domains.h"
 #include "ioas/ioas.h"
 #include "ioas/user_map.h"
@@ -25,7 +20,6 @@
 #define GIB	    (1ull << 30)
 #define TIB	    (1ull << 40)
 #define BASE	    (4 * GIB) /* above the MSI window */
-#define BATCHES	    15
 #define MILLION	    (1ull << 20)
 #define DENSE	    100000ull
 
@@ -63,56 +57,6 @@ static struct rf_owner *owner;
 static struct rf_ioas *ioas;
 static struct domain *domain;
 static struct gate gate;
-static bool first_row = true;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(int ret, const char *what)
-{
-	if (!ret)
-		return;
-	fprintf(stderr, "bench_core: %s: %d\n", what, ret);
-	exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median of BATCHES batches of @count operations, in ns an operation. */
-static double median(void (*run)(uint64_t count), uint64_t count)
-{
-	double batch[BATCHES];
-
-	run(count);
-	for (unsigned b = 0; b < BATCHES; b++) {
-		double start = now();
-
-		run(count);
-		batch[b] = (now() - start) / (double)count;
-	}
-	qsort(batch, BATCHES, sizeof(*batch), by_value);
-	return batch[BATCHES / 2];
-}
-
-static void row(const char *name, double value, const char *unit, double peer,
-		const char *peer_name, const char *aim)
-{
-	printf("%s\n {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", ", first_row ? "[" : ",",
-	       name, value, unit);
-	printf("\"peer\": %.4g, \"peer_name\": \"%s\", \"aim\": \"%s\"}", peer, peer_name, aim);
-	first_row = false;
-}
 
 static char *page;
 static char *tebi;
@@ -186,18 +130,6 @@ static void flat_random(uint64_t count)
 {
 	while (count--)
 		sink += flat[scatter(count)];
-}
-
-static double resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	unsigned long size;
-	unsigned long pages = 0;
-
-	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
-		must(-1, "/proc/self/statm");
-	fclose(f);
-	return (double)pages * PAGE;
 }
 
 /* 4 KiB mappings side by side in IOVA, scattered in memory so that none can be merged. */
@@ -418,11 +350,9 @@ static void bench_window(struct rf_ioas *plain, struct rf_ioas *windowed, const 
 		without[b] = map_cost(plain, run);
 		with[b] = map_cost(windowed, run);
 	}
-	qsort(with, 4 * BATCHES, sizeof(*with), by_value);
-	qsort(without, 4 * BATCHES, sizeof(*without), by_value);
 	snprintf(name, sizeof(name), "%s one page in one window of %u", what, NR_WINDOWS);
-	row(name, with[2 * BATCHES], "ns", without[2 * BATCHES], "the same in a plain space",
-	    "<= 10 ns more");
+	row(name, median_of(with, 4 * BATCHES), "ns", median_of(without, 4 * BATCHES),
+	    "the same in a plain space", "<= 10 ns more");
 }
 
 static void bench_windows(void)
@@ -499,7 +429,7 @@ int main(void)
 	bench_translate();
 	bench_user();
 	bench_windows();
-	printf("\n]\n");
+	rows_end();
 
 	ioas_put_domain(ioas, domain);
 	rf_ioas_free(ioas);

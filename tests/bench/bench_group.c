@@ -2,20 +2,14 @@
 /*
  * What isolation groups cost, as the number of devices grows: reading a topology
  * and grouping it, adding devices to their bus where providers decide, finding a
- * device's group, telling observers. Prints a JSON list of name, value, unit and,
- * as the figure beside it, what a hundredth or tenth of the devices cost each:
- * linear growth is a ratio of 1.
+ * device's group, telling observers. Beside each figure stands what it would be at the
+ * pace of the smallest machine: linear growth is a ratio of 1.
  *
  * The machine: root ports with ACS, below each a bus of slots of four functions; in
  * every other slot these have ACS and so are alone. 256 buses to a domain; more
  * devices mean more domains.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
+#include "bench.h"
 #include "group/pci.h"
 #include "group/set.h"
 
@@ -25,7 +19,6 @@
 #define PER_BUS	  39u /* about 10,000 devices on 256 buses */
 
 static const unsigned sizes[SIZES] = { 1000, 10000, 100000 };
-static bool first_row = true;
 
 enum figure { LINK, COMPUTE, ADD, PLAYBACK, DEVICE, NUMBER, REMOVE, FIGURES };
 static const char *const names[FIGURES] = {
@@ -36,30 +29,14 @@ static const char *const names[FIGURES] = {
 };
 static double pace[FIGURES]; /* ns a device, of the smallest size */
 
-static double now(void)
+static void figure_row(enum figure figure, unsigned size, double value, double peer,
+		       const char *unit, const char *peer_name)
 {
-	struct timespec t;
+	char name[100];
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(int ret, const char *what)
-{
-	if (!ret)
-		return;
-	fprintf(stderr, "bench_group: %s: %d\n", what, ret);
-	exit(1);
-}
-
-static void row(enum figure figure, unsigned size, double value, double peer, const char *unit,
-		const char *peer_name)
-{
-	printf("%s\n {\"name\": \"%s, %u devices\", \"value\": %.4g, \"unit\": \"%s\", ",
-	       first_row ? "[" : ",", names[figure], sizes[size], value, unit);
-	printf("\"peer\": %.4g, \"peer_name\": \"%s\", \"aim\": \"%s\"}", peer, peer_name,
-	       figure == ADD && sizes[size] == 10000 ? "<= 1000 ms" : "");
-	first_row = false;
+	snprintf(name, sizeof(name), "%s, %u devices", names[figure], sizes[size]);
+	row(name, value, unit, peer, peer_name,
+	    figure == ADD && sizes[size] == 10000 ? "<= 1000 ms" : "");
 }
 
 /* @total ns for all devices; beside it stands what it would be at the smallest size's pace. */
@@ -67,15 +44,15 @@ static void row_all(enum figure figure, unsigned size, double total)
 {
 	if (!size)
 		pace[figure] = total / sizes[0];
-	row(figure, size, total / 1e6, pace[figure] * sizes[size] / 1e6, "ms",
-	    "at the pace of 1000 devices");
+	figure_row(figure, size, total / 1e6, pace[figure] * sizes[size] / 1e6, "ms",
+		   "at the pace of 1000 devices");
 }
 
 static void row_each(enum figure figure, unsigned size, double ns)
 {
 	if (!size)
 		pace[figure] = ns;
-	row(figure, size, ns, pace[figure], "ns", "among 1000 devices");
+	figure_row(figure, size, ns, pace[figure], "ns", "among 1000 devices");
 }
 
 /* Function @n of a bus: slots of four functions, every other slot without ACS. */
@@ -236,6 +213,6 @@ int main(void)
 		bench_bus(size, topology);
 		topology_free(topology);
 	}
-	printf("\n]\n");
+	rows_end();
 	return sink == 42;
 }

@@ -2,27 +2,22 @@
 /*
  * What IOMMU notifiers cost: announcing a page to some listeners, replaying a million,
  * and a page's whole way from the announcement into the address space that a device
- * uses. Prints a JSON list of name, value, unit and, beside it, what there is to
- * compare with: for listeners a loop over as many callbacks, for the shadow the bare map
- * and unmap.
+ * uses. Beside it stands what there is to compare with: for listeners a loop over as
+ * many callbacks, for the shadow the bare map and unmap.
  */
 #include <ringfence/devtlb.h>
 #include <ringfence/shadow.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/gate.h"
+#include "bench.h"
 #include "ioas/ioas.h"
 #include "memory/fault.h"
 #include "memory/owner.h"
 
 #define PAGE	 4096ull
 #define MILLION	 (1ull << 20)
-#define BATCHES	 15
 #define BATCH	 512u
 #define MOST	 64u
 #define RAM_SIZE (MILLION * PAGE)
@@ -36,58 +31,6 @@ static struct domain *domain;
 static struct rf_devtlb *tlb;
 static char *page;
 static uint64_t heard;
-static bool first_row = true;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(int ret, const char *what)
-{
-	if (!ret)
-		return;
-	fprintf(stderr, "bench_notifier: %s: %d\n", what, ret);
-	exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median of BATCHES batches of @count operations, in ns an operation. */
-static double median(void (*run)(uint64_t count), uint64_t count)
-{
-	double batch[BATCHES];
-
-	run(count);
-	for (unsigned b = 0; b < BATCHES; b++) {
-		double start = now();
-
-		run(count);
-		batch[b] = (now() - start) / (double)count;
-	}
-	qsort(batch, BATCHES, sizeof(*batch), by_value);
-	return batch[BATCHES / 2];
-}
-
-static void row(const char *name, double value, const char *unit, double peer,
-		const char *peer_name, const char *aim)
-{
-	printf("%s\n {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", ", first_row ? "[" : ",",
-	       name, value, unit);
-	if (peer > 0)
-		printf("\"peer\": %.4g, \"peer_name\": \"%s\", ", peer, peer_name);
-	printf("\"aim\": \"%s\"}", aim);
-	first_row = false;
-}
 
 /* In an order that is no order. */
 static uint64_t scatter(uint64_t i)
@@ -188,18 +131,6 @@ static void bench_announce(void)
 	row("announce 512 contiguous pages in a batch, a page", median(announce_batch, BATCH * 64),
 	    "ns", 0, "", "");
 	leave_all();
-}
-
-static double resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	unsigned long size;
-	unsigned long pages = 0;
-
-	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
-		must(-1, "/proc/self/statm");
-	fclose(f);
-	return (double)pages * PAGE;
 }
 
 static void replay_all(uint64_t count)
@@ -360,7 +291,7 @@ int main(void)
 	bench_million(true);
 	bench_million(false);
 	bench_walk();
-	printf("\n]\n");
+	rows_end();
 	rf_region_free(region);
 	munmap(page, RAM_SIZE);
 	owner_free(owner);

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What PASIDs cost: finding what belongs to one, allocating and freeing among few and
- * many, replacing a private pointer, and DMA with and without one. Prints a JSON list
- * of name, value, unit, and a peer's figure. Each value is a median of several batches.
+ * many, replacing a private pointer, and DMA with and without one.
  *
  * Two threads find in one set, each objects of its own, as the IOMMU's and a device's
  * would: a reference count that both fight for is not what is measured.
  */
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/rcu.h"
+#include "bench.h"
 #include "bus/device.h"
 #include "ioas/ioas.h"
 #include "memory/fault.h"
@@ -23,7 +18,6 @@
 #include "pasid/pasid.h"
 
 #define PAGE	4096u
-#define BATCHES 15
 #define FINDS	400000u
 #define FEW	10u
 #define MANY	1000000u
@@ -51,57 +45,6 @@ static struct pasid_space *space;
 static struct rf_pasid_set *set;
 static struct rf_device *dev;
 static uint64_t sink;
-static bool first_row = true;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(int ret, const char *what)
-{
-	if (!ret)
-		return;
-	fprintf(stderr, "bench_pasid: %s: %d\n", what, ret);
-	exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median of BATCHES batches of @count operations, in ns an operation. */
-static double median(void (*run)(uint32_t count), uint32_t count)
-{
-	double batch[BATCHES];
-
-	run(count);
-	for (unsigned b = 0; b < BATCHES; b++) {
-		double start = now();
-
-		run(count);
-		batch[b] = (now() - start) / count;
-	}
-	qsort(batch, BATCHES, sizeof(*batch), by_value);
-	return batch[BATCHES / 2];
-}
-
-static void row(const char *name, double value, double peer, const char *peer_name, const char *aim)
-{
-	printf("%s\n {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"ns\", ", first_row ? "[" : ",",
-	       name, value);
-	if (peer > 0)
-		printf("\"peer\": %.4g, ", peer);
-	printf("\"peer_name\": \"%s\", \"aim\": \"%s\"}", peer_name, aim);
-	first_row = false;
-}
 
 /* Plainly, as this thread alone counts; the atomic one is a second row. */
 static bool getter_plain(void *data)
@@ -121,60 +64,51 @@ static bool getter_ref(void *data)
 	return refs;
 }
 
-static void find_in(uint32_t first, uint32_t count, bool (*getter)(void *data))
+static void find_in(uint32_t first, uint64_t count, bool (*getter)(void *data))
 {
 	uintptr_t sum = 0;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		sum += (uintptr_t)rf_pasid_find(set, pasids[first + i % (OBJECTS / 2)], getter);
 	if (!sum)
 		must(-1, "nothing found");
 }
 
-static void section(uint32_t count)
+static void section(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		rcu_leave(rcu_enter());
 }
 
-static void gates(uint32_t count)
+static void gates(uint64_t count)
 {
 	static struct gate gate;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		gate_leave(&gate, gate_enter(&gate));
 }
 
-static void find_plain(uint32_t count)
+static void find_plain(uint64_t count)
 {
 	find_in(0, count, getter_plain);
 }
 
-static void find_ref(uint32_t count)
+static void find_ref(uint64_t count)
 {
 	find_in(0, count, getter_ref);
 }
 
-static void find_typed(uint32_t count)
+static void find_typed(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		sink += (uintptr_t)pasid_find_typed(space, &type, pasids[i % OBJECTS],
 						    getter_plain);
 }
 
-static void ref_alone(uint32_t count)
+static void ref_alone(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		sink += getter_ref(&objects[i % (OBJECTS / 2)]);
-}
-
-/* What the thread itself ran: it shares the machine. */
-static double thread_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 struct finder {
@@ -187,18 +121,18 @@ struct finder {
 static void *find_thread(void *arg)
 {
 	struct finder *finder = arg;
-	double batch[BATCHES];
+	double batches[BATCHES];
 
 	for (unsigned b = 0; b < BATCHES; b++) {
 		double start;
 
 		pthread_barrier_wait(finder->start);
-		start = thread_now();
+		/* what the thread itself ran: it shares the machine */
+		start = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		find_in(finder->first, FINDS, finder->getter);
-		batch[b] = (thread_now() - start) / FINDS;
+		batches[b] = (clock_now(CLOCK_THREAD_CPUTIME_ID) - start) / FINDS;
 	}
-	qsort(batch, BATCHES, sizeof(*batch), by_value);
-	finder->each = batch[BATCHES / 2];
+	finder->each = median_of(batches, BATCHES);
 	return NULL;
 }
 
@@ -221,22 +155,22 @@ static double find_threads(unsigned nr, bool (*getter)(void *data))
 	return finders[0].each > finders[1].each ? finders[0].each : finders[1].each;
 }
 
-static void alloc_free(uint32_t count)
+static void alloc_free(uint64_t count)
 {
 	uint32_t pasid;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[0], &pasid), "alloc");
 		must(rf_pasid_free(set, pasid), "free");
 	}
 }
 
 /* Of those that live, one goes and one comes, somewhere: no cache helps. */
-static void free_alloc_anywhere(uint32_t count)
+static void free_alloc_anywhere(uint64_t count)
 {
 	uint32_t at = 1, pasid;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		at = (at * 1664525u + 1013904223u) & RF_PASID_MAX;
 		if (rf_pasid_free(set, at))
 			continue;
@@ -244,15 +178,15 @@ static void free_alloc_anywhere(uint32_t count)
 	}
 }
 
-static void set_data(uint32_t count)
+static void set_data(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		must(rf_pasid_set_data(set, pasids[0], &objects[0], NULL), "set_data");
 }
 
-static void sync_alone(uint32_t count)
+static void sync_alone(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++)
 		must(rf_pasid_sync(), "sync");
 }
 
@@ -272,52 +206,52 @@ static void bench_sets(void)
 	must(pasid_set_new(space, &type, &type, RF_PASID_MAX, &set), "set");
 	fill(FEW);
 	few = median(alloc_free, FINDS);
-	row("PASID alloc + free, 10 live", few, 0, "", "<= 150 ns");
+	row("PASID alloc + free, 10 live", few, "ns", 0, "", "<= 150 ns");
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		atomic_init(&objects[i].refs, 1);
 		must(rf_pasid_alloc(set, 1, RF_PASID_MAX, &objects[i], &pasids[i]), "object");
 	}
-	row("RCU section, entered and left", median(section, FINDS), URCU_PAIR, URCU, "");
-	row("the same as a gate", median(gates, FINDS), URCU_PAIR, URCU, "");
+	row("RCU section, entered and left", median(section, FINDS), "ns", URCU_PAIR, URCU, "");
+	row("the same as a gate", median(gates, FINDS), "ns", URCU_PAIR, URCU, "");
 	one = median(find_plain, FINDS);
-	row("PASID find with a getter", one, 0, "", "<= 10 ns");
+	row("PASID find with a getter", one, "ns", 0, "", "<= 10 ns");
 	rcu_set_fenced(true);
-	row("the same, where the kernel has no membarrier", median(find_plain, FINDS), one,
+	row("the same, where the kernel has no membarrier", median(find_plain, FINDS), "ns", one,
 	    "with membarrier", "");
 	rcu_set_fenced(false);
-	row("the same, each of two threads, of their own time", find_threads(2, getter_plain),
+	row("the same, each of two threads, of their own time", find_threads(2, getter_plain), "ns",
 	    find_threads(1, getter_plain), "one thread", "not slower");
-	row("PASID find by type", median(find_typed, FINDS), one, "by set", "");
+	row("PASID find by type", median(find_typed, FINDS), "ns", one, "by set", "");
 	ref = median(ref_alone, FINDS);
 	one = median(find_ref, FINDS);
-	row("PASID find whose getter takes a reference", one, ref, "taking it alone, same run",
-	    "<= 10 ns");
-	row("the same, each of two threads, of their own time", find_threads(2, getter_ref),
+	row("PASID find whose getter takes a reference", one, "ns", ref,
+	    "taking it alone, same run", "<= 10 ns");
+	row("the same, each of two threads, of their own time", find_threads(2, getter_ref), "ns",
 	    find_threads(1, getter_ref), "one thread", "not slower");
-	row("PASID set_data", median(set_data, FINDS), 0, "", "");
-	row("PASID sync, nobody else runs", median(sync_alone, 2000), 0, "", "");
+	row("PASID set_data", median(set_data, FINDS), "ns", 0, "", "");
+	row("PASID sync, nobody else runs", median(sync_alone, 2000), "ns", 0, "", "");
 	fill(MANY);
-	row("PASID alloc + free, 1,000,000 live", median(alloc_free, FINDS), few, "10 live",
+	row("PASID alloc + free, 1,000,000 live", median(alloc_free, FINDS), "ns", few, "10 live",
 	    "<= 150 ns");
-	row("the same, any of them", median(free_alloc_anywhere, FINDS), 0, "", "");
+	row("the same, any of them", median(free_alloc_anywhere, FINDS), "ns", 0, "", "");
 }
 
 /* DMA of eight bytes: what a queue entry is. */
-static void dma_plain(uint32_t count)
+static void dma_plain(uint64_t count)
 {
 	uint64_t val = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		must(rf_dma_read(dev, PAGE + i % 64 * 8, &val, sizeof(val)), "read");
 		sink += val;
 	}
 }
 
-static void dma_tagged(uint32_t count)
+static void dma_tagged(uint64_t count)
 {
 	uint64_t val = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		must(rf_dma_read_pasid(dev, pasids[1], PAGE + i % 64 * 8, &val, sizeof(val)),
 		     "read");
 		sink += val;
@@ -326,9 +260,9 @@ static void dma_tagged(uint32_t count)
 
 static struct rf_ioas *ioas;
 
-static void attach_detach(uint32_t count)
+static void attach_detach(uint64_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		must(rf_pasid_attach(dev, set, pasids[2], ioas), "attach");
 		must(rf_pasid_detach(dev, set, pasids[2]), "detach");
 	}
@@ -357,9 +291,10 @@ static void bench_dma(void)
 	must(device_attach(dev, domain), "attach");
 	must(rf_pasid_attach(dev, set, pasids[1], ioas), "attach");
 	plain = median(dma_plain, FINDS);
-	row("DMA of 8 bytes, untagged", plain, 0, "", "");
-	row("the same, tagged with a PASID", median(dma_tagged, FINDS), plain, "untagged", "");
-	row("attach + detach a space by PASID", median(attach_detach, FINDS / 10), 0, "", "");
+	row("DMA of 8 bytes, untagged", plain, "ns", 0, "", "");
+	row("the same, tagged with a PASID", median(dma_tagged, FINDS), "ns", plain, "untagged",
+	    "");
+	row("attach + detach a space by PASID", median(attach_detach, FINDS / 10), "ns", 0, "", "");
 	must(rf_pasid_detach(dev, set, pasids[1]), "detach");
 	device_detach(dev);
 	ioas_put_domain(ioas, domain);
@@ -376,6 +311,6 @@ int main(void)
 	bench_sets();
 	bench_dma();
 	pasid_space_free(space);
-	printf("\n]\n");
+	rows_end();
 	return sink == 42;
 }

@@ -2,38 +2,23 @@
 /*
  * What a trapped access to a device register costs beside a bare signal (the
  * kernel's part, which nothing here can shorten), and a fault-safe copy beside
- * memcpy. Prints a JSON list of name, value, unit, and the peer's figure.
- * Value and peer are medians of batches that take turns, since machines change
- * their speed.
+ * memcpy. The batches of both take turns.
  */
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <ucontext.h>
 
+#include "bench.h"
 #include "interpose/mmio.h"
 #include "memory/fault.h"
 
 #define BAR_LEN 65536
-#define BATCHES 21
 #define SIGNAL	"a bare SIGSEGV, delivered and returned from"
 
 static uint8_t *bar;
 static uint8_t regs[BAR_LEN];
 static unsigned step; /* nonzero: the handler only steps over this many bytes */
-static bool first_row = true;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void device_read(void *opaque, uint64_t off, void *buf, unsigned size)
 {
@@ -72,24 +57,8 @@ static void handler(int sig, siginfo_t *info, void *ctx)
 	_Exit(1);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double batch(void (*run)(unsigned count), unsigned count)
-{
-	double start = now();
-
-	run(count);
-	return (now() - start) / count;
-}
-
 /* Medians of @run in *value and of @peer in *beside, in ns an operation. */
-static void measure(void (*run)(unsigned count), void (*peer)(unsigned count), unsigned count,
+static void measure(void (*run)(uint64_t count), void (*peer)(uint64_t count), uint64_t count,
 		    double *value, double *beside)
 {
 	double runs[BATCHES], peers[BATCHES];
@@ -99,38 +68,33 @@ static void measure(void (*run)(unsigned count), void (*peer)(unsigned count), u
 		peers[b] = batch(peer, count);
 		runs[b] = batch(run, count);
 	}
-	qsort(runs, BATCHES, sizeof(*runs), by_value);
-	qsort(peers, BATCHES, sizeof(*peers), by_value);
-	*value = runs[BATCHES / 2];
-	*beside = peers[BATCHES / 2];
+	*value = median_of(runs, BATCHES);
+	*beside = median_of(peers, BATCHES);
 }
 
-static void row(const char *name, void (*run)(unsigned count), void (*peer)(unsigned count),
-		const char *peer_name, unsigned count)
+static void pair(const char *name, void (*run)(uint64_t count), void (*peer)(uint64_t count),
+		 const char *peer_name, uint64_t count)
 {
 	double value, beside;
 
 	measure(run, peer, count, &value, &beside);
-	printf("%s\n {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"ns\", ", first_row ? "[" : ",",
-	       name, value);
-	printf("\"peer\": %.4g, \"peer_name\": \"%s\", \"aim\": \"less\"}", beside, peer_name);
-	first_row = false;
+	row(name, value, "ns", beside, peer_name, "less");
 }
 
-static void store_32(unsigned count)
+static void store_32(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("movl %%eax, (%0)" : : "D"(bar) : "memory");
 }
 
-static void bare_signal(unsigned count)
+static void bare_signal(uint64_t count)
 {
 	step = 2; /* the length of the store */
 	store_32(count);
 	step = 0;
 }
 
-static void load_32(unsigned count)
+static void load_32(uint64_t count)
 {
 	uint32_t value;
 
@@ -138,39 +102,39 @@ static void load_32(unsigned count)
 		__asm__ volatile("movl (%1), %0" : "=a"(value) : "D"(bar));
 }
 
-static void or_locked(unsigned count)
+static void or_locked(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("lock orl $1, (%0)" : : "D"(bar) : "memory", "cc");
 }
 
-static void test_immediate(unsigned count)
+static void test_immediate(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("testl $1, (%0)" : : "D"(bar) : "memory", "cc");
 }
 
-static void store_16_bytes(unsigned count)
+static void store_16_bytes(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("movups %%xmm0, (%0)" : : "D"(bar) : "memory");
 }
 
-static void store_64_bytes(unsigned count)
+static void store_64_bytes(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("vmovdqu64 %%zmm0, (%0)" : : "D"(bar) : "memory");
 	__asm__ volatile("vzeroupper");
 }
 
-static void load_64_bytes(unsigned count)
+static void load_64_bytes(uint64_t count)
 {
 	while (count--)
 		__asm__ volatile("vmovdqu64 (%0), %%zmm16" : : "D"(bar) : "memory");
 	__asm__ volatile("vpxorq %%zmm16, %%zmm16, %%zmm16; vzeroupper" ::);
 }
 
-static void move_string(unsigned count)
+static void move_string(uint64_t count)
 {
 	static uint8_t block[64];
 
@@ -184,7 +148,7 @@ static void move_string(unsigned count)
 
 static uint8_t *readable;
 
-static void load_readable(unsigned count)
+static void load_readable(uint64_t count)
 {
 	uint32_t value;
 
@@ -197,12 +161,12 @@ static uint8_t target[8192] __attribute__((aligned(4096)));
 static void *(*volatile plain_copy)(void *, const void *, size_t) = memcpy;
 
 #define COPIES(len)                                      \
-	static void safe_##len(unsigned count)           \
+	static void safe_##len(uint64_t count)           \
 	{                                                \
 		while (count--)                          \
 			fault_copy(target, source, len); \
 	}                                                \
-	static void plain_##len(unsigned count)          \
+	static void plain_##len(uint64_t count)          \
 	{                                                \
 		while (count--)                          \
 			plain_copy(target, source, len); \
@@ -213,7 +177,7 @@ COPIES(64)
 COPIES(512)
 COPIES(4096)
 
-static void copy_faults(unsigned count)
+static void copy_faults(uint64_t count)
 {
 	while (count--)
 		fault_copy(target, bar, 64);
@@ -237,23 +201,23 @@ int main(void)
 	sigdelset(&action.sa_mask, SIGBUS);
 	sigaction(SIGSEGV, &action, NULL);
 
-	row("trap: 32-bit store", store_32, bare_signal, SIGNAL, 2000);
-	row("trap: 32-bit load", load_32, bare_signal, SIGNAL, 2000);
-	row("trap: lock or", or_locked, bare_signal, SIGNAL, 2000);
-	row("trap: test with an immediate", test_immediate, bare_signal, SIGNAL, 2000);
-	row("trap: 16-byte vector store", store_16_bytes, bare_signal, SIGNAL, 2000);
+	pair("trap: 32-bit store", store_32, bare_signal, SIGNAL, 2000);
+	pair("trap: 32-bit load", load_32, bare_signal, SIGNAL, 2000);
+	pair("trap: lock or", or_locked, bare_signal, SIGNAL, 2000);
+	pair("trap: test with an immediate", test_immediate, bare_signal, SIGNAL, 2000);
+	pair("trap: 16-byte vector store", store_16_bytes, bare_signal, SIGNAL, 2000);
 	if (__builtin_cpu_supports("avx512f")) {
-		row("trap: 64-byte vector store", store_64_bytes, bare_signal, SIGNAL, 2000);
-		row("trap: 64-byte vector load", load_64_bytes, bare_signal, SIGNAL, 2000);
+		pair("trap: 64-byte vector store", store_64_bytes, bare_signal, SIGNAL, 2000);
+		pair("trap: 64-byte vector load", load_64_bytes, bare_signal, SIGNAL, 2000);
 	}
-	row("trap: 16 words by rep movs", move_string, bare_signal, SIGNAL, 1000);
-	row("load from a page shown read-only", load_readable, load_readable, "the same load",
-	    1000000);
-	row("fault-safe copy of 8 bytes", safe_8, plain_8, "memcpy", 1000000);
-	row("fault-safe copy of 64 bytes", safe_64, plain_64, "memcpy", 1000000);
-	row("fault-safe copy of 512 bytes", safe_512, plain_512, "memcpy", 200000);
-	row("fault-safe copy of 4096 bytes", safe_4096, plain_4096, "memcpy", 100000);
-	row("fault-safe copy that faults", copy_faults, bare_signal, SIGNAL, 2000);
-	printf("\n]\n");
+	pair("trap: 16 words by rep movs", move_string, bare_signal, SIGNAL, 1000);
+	pair("load from a page shown read-only", load_readable, load_readable, "the same load",
+	     1000000);
+	pair("fault-safe copy of 8 bytes", safe_8, plain_8, "memcpy", 1000000);
+	pair("fault-safe copy of 64 bytes", safe_64, plain_64, "memcpy", 1000000);
+	pair("fault-safe copy of 512 bytes", safe_512, plain_512, "memcpy", 200000);
+	pair("fault-safe copy of 4096 bytes", safe_4096, plain_4096, "memcpy", 100000);
+	pair("fault-safe copy that faults", copy_faults, bare_signal, SIGNAL, 2000);
+	rows_end();
 	return 0;
 }

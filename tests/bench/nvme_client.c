@@ -11,19 +11,10 @@
  * written. Prints a JSON list; without --depth and --batch, a row each for
  * depth 64 with a doorbell a batch, depth 64 with one a command, and depth 1.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <linux/vfio.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "../container.h"
+#include "bench.h"
 
 #define BLOCK	    4096u
 #define ENTRIES	    256u
@@ -86,12 +77,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-static double now(void)
+static double seconds_now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+	return now() / 1e9;
 }
 
 static uint64_t random_next(void)
@@ -112,59 +100,21 @@ static volatile uint64_t *reg64(unsigned off)
 	return (volatile uint64_t *)(bar + off);
 }
 
-/* VFIO, as everybody opens it. */
-static int device_open(const char *address)
+static void device_open(const char *address)
 {
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char path[128], target[256];
-	int container, group, device;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", address);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		die(path);
-	target[len] = '\0';
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(target, '/') + 1);
-	container = open("/dev/vfio/vfio", O_RDWR);
-	group = open(path, O_RDWR);
-	if (container < 0 || group < 0)
-		die(path);
-	if (ioctl(group, VFIO_GROUP_GET_STATUS, &status) ||
-	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE) ||
-	    ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		die("group");
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-	if (device < 0)
-		die("device");
-	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)arena,
-		.iova = IOVA,
-		.size = ARENA,
-	};
-	if (arena == MAP_FAILED || ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
-		die("map");
-	return device;
-}
-
-static void bar_open(int device)
-{
-	struct vfio_region_info config = { .argsz = sizeof(config),
-					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	struct vfio_region_info info = { .argsz = sizeof(info),
 					 .index = VFIO_PCI_BAR0_REGION_INDEX };
-	uint16_t command = 6; /* memory, bus mastering */
+	struct vfio vfio;
 
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-	    pwrite(device, &command, sizeof(command), (off_t)config.offset + 4) != sizeof(command))
-		die("command register");
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info))
+	if (!vfio_open(&vfio, address))
+		die(address);
+	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (arena == MAP_FAILED || !vfio_map(vfio.container, arena, ARENA, IOVA))
+		die("map");
+	if (ioctl(vfio.device, VFIO_DEVICE_GET_REGION_INFO, &info))
 		die("BAR 0");
-	bar = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)info.offset);
+	bar = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED, vfio.device,
+		   (off_t)info.offset);
 	if (bar == MAP_FAILED)
 		die("BAR 0");
 }
@@ -220,22 +170,22 @@ static int queue_pop(struct queue *q)
 
 static void admin_run(struct command cmd)
 {
-	double limit = now() + TIMEOUT_S;
+	double limit = seconds_now() + TIMEOUT_S;
 
 	queue_push(&admin, &cmd);
 	queue_ring(&admin);
 	while (queue_pop(&admin) < 0)
-		if (now() > limit)
+		if (seconds_now() > limit)
 			die("admin command timed out");
 	*admin.head_db = admin.head;
 }
 
 static void controller_wait(uint32_t ready)
 {
-	double limit = now() + TIMEOUT_S;
+	double limit = seconds_now() + TIMEOUT_S;
 
 	while ((*reg32(REG_CSTS) & 1) != ready)
-		if (now() > limit)
+		if (seconds_now() > limit)
 			die("controller timed out");
 }
 
@@ -300,7 +250,7 @@ static uint64_t pattern_word(uint64_t block, unsigned word)
 static void pattern_pass(unsigned op, uint64_t blocks)
 {
 	uint64_t slots[64], next = 0, done = 0;
-	double limit = now() + 60;
+	double limit = seconds_now() + 60;
 	unsigned slot, i;
 	uint64_t *words;
 	int cid;
@@ -330,7 +280,7 @@ static void pattern_pass(unsigned op, uint64_t blocks)
 			done++;
 		}
 		*io.head_db = io.head;
-		if (now() > limit)
+		if (seconds_now() > limit)
 			die("the pattern timed out");
 	}
 }
@@ -348,7 +298,7 @@ static double measure_io(unsigned op, unsigned depth, unsigned batch, uint64_t b
 
 	for (slot = 0; slot < depth; slot++)
 		free_slots[slot] = slot;
-	start = end = now();
+	start = end = seconds_now();
 	while (!stop || nr_free < depth) {
 		uint64_t before = done;
 
@@ -372,7 +322,7 @@ static double measure_io(unsigned op, unsigned depth, unsigned batch, uint64_t b
 			die("completions stopped");
 		}
 		if (done / 256 != before / 256 || idle) {
-			end = now();
+			end = seconds_now();
 			stop = end - start >= seconds;
 		}
 	}
@@ -383,7 +333,7 @@ static double measure_io(unsigned op, unsigned depth, unsigned batch, uint64_t b
 static double measure_memcpy(unsigned op, unsigned depth, uint8_t *medium, uint64_t blocks,
 			     double seconds)
 {
-	double start = now(), end;
+	double start = seconds_now(), end;
 	uint64_t done = 0;
 	unsigned i;
 
@@ -399,43 +349,28 @@ static double measure_memcpy(unsigned op, unsigned depth, uint8_t *medium, uint6
 			sink += *(volatile uint64_t *)buf;
 		}
 		done += COPY_CHUNK;
-		end = now();
+		end = seconds_now();
 	} while (end - start < seconds);
 	return (double)done / (end - start);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return (d > 0) - (d < 0);
-}
-
-static double median(double *v)
-{
-	qsort(v, ROUNDS, sizeof(*v), compare);
-	return v[ROUNDS / 2];
-}
-
-static void row(unsigned op, unsigned depth, unsigned batch, uint8_t *medium, uint64_t blocks,
-		double seconds, bool first)
+static void measure(unsigned op, unsigned depth, unsigned doorbell, uint8_t *medium,
+		    uint64_t blocks, double seconds)
 {
 	double ours[ROUNDS], copies[ROUNDS];
-	unsigned i;
+	char name[100];
 
 	/* let whatever adapts itself to the load do so */
-	measure_io(op, depth, batch, blocks, WARM_UP_S);
+	measure_io(op, depth, doorbell, blocks, WARM_UP_S);
 	/* turn by turn, so that a noisy neighbour disturbs both alike */
-	for (i = 0; i < ROUNDS; i++) {
-		ours[i] = measure_io(op, depth, batch, blocks, seconds / ROUNDS);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		ours[i] = measure_io(op, depth, doorbell, blocks, seconds / ROUNDS);
 		copies[i] = measure_memcpy(op, depth, medium, blocks, seconds / ROUNDS);
 	}
-	printf("%s{\"name\": \"NVMe 4 KiB random %s, depth %u, doorbell per %s\", "
-	       "\"value\": %.0f, \"unit\": \"IOPS\", \"peer\": %.0f, "
-	       "\"peer_name\": \"memcpy of 4 KiB in the same run\", \"aim\": \"%s\"}",
-	       first ? "[" : ",\n ", op == OP_READ ? "read" : "write", depth,
-	       batch > 1 ? "batch" : "command", median(ours), median(copies),
-	       depth == 64 ? "within 3 times" : "");
+	snprintf(name, sizeof(name), "NVMe 4 KiB random %s, depth %u, doorbell per %s",
+		 op == OP_READ ? "read" : "write", depth, doorbell > 1 ? "batch" : "command");
+	row(name, median_of(ours, ROUNDS), "IOPS", median_of(copies, ROUNDS),
+	    "memcpy of 4 KiB in the same run", depth == 64 ? "within 3 times" : "");
 }
 
 static void usage(void)
@@ -496,7 +431,7 @@ int main(int argc, char **argv)
 	else
 		usage();
 
-	bar_open(device_open(argv[optind]));
+	device_open(argv[optind]);
 	controller_start();
 	all = namespace_blocks();
 	blocks = (uint64_t)o.span << 8;
@@ -515,12 +450,12 @@ int main(int argc, char **argv)
 	if (o.depth || o.batch) {
 		unsigned depth = o.depth ? o.depth : 64;
 
-		row(op, depth, o.batch ? o.batch : depth, medium, blocks, o.seconds, true);
+		measure(op, depth, o.batch ? o.batch : depth, medium, blocks, o.seconds);
 	} else {
-		row(op, 64, 64, medium, blocks, o.seconds, true);
-		row(op, 64, 1, medium, blocks, o.seconds, false);
-		row(op, 1, 1, medium, blocks, o.seconds, false);
+		measure(op, 64, 64, medium, blocks, o.seconds);
+		measure(op, 64, 1, medium, blocks, o.seconds);
+		measure(op, 1, 1, medium, blocks, o.seconds);
 	}
-	printf("]\n");
+	rows_end();
 	return 0;
 }
