@@ -98,6 +98,19 @@ def every_listed_script_is_there():
         assert any(play.fnmatch.fnmatchcase(name, row["script"]) for name in names), row["script"]
 
 
+def each_script_is_played_in_one_boot_and_mock_devices_apart():
+    scripts = [(f"s/{n}", "show 1\n" if n % 3 else "ioctl i TEST/MOCK_DOMAIN id=1\n")
+               for n in range(5000)]
+    linux = play.Linux("build", "bzImage")
+    boots = linux.boots(scripts, pathlib.Path("out"))
+    assert sorted(s for boot in boots for s in boot[0]) == sorted(scripts)
+    assert len({boot[1] for boot in boots}) == len(boots) > 2
+    for part, _, words in boots:
+        assert len(part) <= play.MOST_OF_A_BOOT
+        assert len({"MOCK" in text for _, text in part}) == 1
+        assert ("none" in words) == ("MOCK" in part[0][1])
+
+
 def a_seed_gives_the_same_sequences_again():
     assert [generate.sequence(7, n) for n in range(40)] == [generate.sequence(7, n)
                                                             for n in range(40)]
@@ -122,6 +135,7 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          a_listed_difference_that_is_gone_is_told, an_answer_too_few_or_too_many_fails,
          a_side_that_did_not_play_fails, an_error_in_a_script_fails_though_both_have_it,
          every_row_of_the_list_is_read, every_listed_script_is_there,
+         each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs]
 
 
