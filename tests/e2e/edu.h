@@ -5,46 +5,19 @@
 #ifndef TEST_E2E_EDU_H
 #define TEST_E2E_EDU_H
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../examples/edu-iommufd/abi.h"
+#include "edu_bar.h"
+#include "tap.h"
 
-#define ID	   0x00
-#define LIVENESS   0x04
-#define IRQ_RAISE  0x60
-#define DMA_SRC	   0x80
-#define DMA_DST	   0x88
-#define DMA_COUNT  0x90
-#define DMA_CMD	   0x98
-#define EDU_BUFFER 0x40000u
-#define EDU_ID	   0x010000edu
-#define BAR_SIZE   (1ul << 20)
-#define IOVA	   0x100000u
-#define CDEV	   "/dev/vfio/devices/vfio0"
-#define GROUP	   "/dev/vfio/1"
-#define ADDRESS	   "0000:01:00.0"
-
-#define CHECK(cond)                                                                   \
-	do {                                                                          \
-		if (!(cond)) {                                                        \
-			printf("# line %d: %s (errno %d)\n", __LINE__, #cond, errno); \
-			fflush(stdout);                                               \
-			return false;                                                 \
-		}                                                                     \
-	} while (0)
-
-#define FAILS(call, err) CHECK((call) < 0 && errno == (err))
+#define CDEV  "/dev/vfio/devices/vfio0"
+#define GROUP "/dev/vfio/1"
 
 struct edu {
 	int device;
@@ -114,7 +87,7 @@ static inline int destroy(int iommufd, uint32_t id)
 
 static inline volatile uint32_t *reg(const struct edu *e, unsigned off)
 {
-	return (volatile uint32_t *)(e->bar + off);
+	return bar_reg(e->bar, off);
 }
 
 static inline bool edu_map_bar(struct edu *e)
@@ -152,12 +125,26 @@ static inline bool edu_close(struct edu *e)
 /* 64 bytes between memory and the device's buffer. */
 static inline void dma(const struct edu *e, uint64_t iova, bool to_memory)
 {
-	*(volatile uint64_t *)(e->bar + DMA_SRC) = to_memory ? EDU_BUFFER : iova;
-	*(volatile uint64_t *)(e->bar + DMA_DST) = to_memory ? iova : EDU_BUFFER;
-	*(volatile uint64_t *)(e->bar + DMA_COUNT) = 64;
-	*reg(e, DMA_CMD) = 1 | (to_memory ? 2 : 0);
-	while (*reg(e, DMA_CMD) & 1)
-		;
+	bar_dma(e->bar, iova, to_memory);
+}
+
+/* One interrupt of @index is told to @fd, or comes from it. */
+static inline int set_irq(int device, uint32_t index, uint32_t action, int fd)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} arg = {
+		.set = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | action,
+			.index = index,
+			.count = 1,
+		},
+		.fd = fd,
+	};
+
+	return ioctl(device, VFIO_DEVICE_SET_IRQS, &arg);
 }
 
 static inline void *pages(size_t len, int flags)
@@ -165,16 +152,6 @@ static inline void *pages(size_t len, int flags)
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
-}
-
-/* What a child ends with: its exit status, or 256 and more for a signal. */
-static inline int wait_for(pid_t child)
-{
-	int status;
-
-	if (waitpid(child, &status, 0) != child)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
 #endif

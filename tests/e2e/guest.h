@@ -128,28 +128,4 @@ static inline bool device_reaches(const struct edu *e, uint64_t iova, volatile u
 	return reached;
 }
 
-struct step {
-	const char *name;
-	bool (*run)(void);
-};
-
-#define STEP(fn)        \
-	{               \
-#fn, fn \
-	}
-
-/* In order; after one that failed nothing can be said of the rest. */
-static inline int guest_run(const struct step *steps, unsigned nr)
-{
-	bool all = true;
-
-	printf("1..%u\n", nr);
-	for (unsigned i = 0; i < nr; i++) {
-		all = all && steps[i].run();
-		printf("%sok %u - %s\n", all ? "" : "not ", i + 1, steps[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
-}
-
 #endif

@@ -4,76 +4,42 @@
  * while a device is open: run below `ringfence run --device edu`, prints TAP.
  * Nothing here knows of Ringfence: the answers are the kernel's.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/vfio.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <ucontext.h>
-#include <unistd.h>
 
-#define ID	   0x00
-#define LIVENESS   0x04
-#define DMA_SRC	   0x80
-#define DMA_DST	   0x88
-#define DMA_COUNT  0x90
-#define DMA_CMD	   0x98
-#define EDU_BUFFER 0x40000u
-#define EDU_ID	   0x010000edu
-#define BAR_SIZE   (1ul << 20)
-#define IOVA	   0x100000u
-#define MIB	   (1ul << 20)
+#include "../container.h"
+#include "edu_bar.h"
+#include "tap.h"
 
-#define CHECK(cond)                                                                   \
-	do {                                                                          \
-		if (!(cond)) {                                                        \
-			printf("# line %d: %s (errno %d)\n", __LINE__, #cond, errno); \
-			return false;                                                 \
-		}                                                                     \
-	} while (0)
+#define MIB (1ul << 20)
 
-static const char *group_path, *address;
+static const char *address = ADDRESS;
+static char group_path[64];
 
 struct driver {
-	int container, group, device;
+	struct vfio vfio;
 	volatile uint8_t *bar;
 };
 
 static volatile uint32_t *reg(struct driver *d, unsigned off)
 {
-	return (volatile uint32_t *)(d->bar + off);
+	return bar_reg(d->bar, off);
 }
 
 static void *bar_map(struct driver *d, void *at, size_t len, int prot, int flags, off_t off)
 {
-	return mmap(at, len, prot, MAP_SHARED | flags, d->device,
+	return mmap(at, len, prot, MAP_SHARED | flags, d->vfio.device,
 		    ((off_t)VFIO_PCI_BAR0_REGION_INDEX << 40) + off);
 }
 
 static bool driver_open(struct driver *d)
 {
-	uint16_t command = 6; /* memory, bus master */
-
-	d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	CHECK(d->container >= 0);
-	d->group = open(group_path, O_RDWR | O_CLOEXEC);
-	CHECK(d->group >= 0);
-	CHECK(!ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &d->container));
-	CHECK(!ioctl(d->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	d->device = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, address);
-	CHECK(d->device >= 0);
-	CHECK(pwrite(d->device, &command, 2, ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) + 4) == 2);
+	CHECK(vfio_open(&d->vfio, address));
 	d->bar = bar_map(d, NULL, BAR_SIZE, PROT_READ | PROT_WRITE, 0, 0);
 	CHECK(d->bar != MAP_FAILED);
 	CHECK(*reg(d, ID) == EDU_ID);
@@ -83,45 +49,23 @@ static bool driver_open(struct driver *d)
 static bool driver_close(struct driver *d)
 {
 	CHECK(!munmap((void *)d->bar, BAR_SIZE));
-	CHECK(!close(d->device));
-	CHECK(!close(d->group));
-	CHECK(!close(d->container));
+	CHECK(vfio_close(&d->vfio));
 	return true;
 }
 
 static bool dma_map(struct driver *d, void *p, size_t len, uint64_t iova)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)p,
-		.iova = iova,
-		.size = len,
-	};
-
-	return !ioctl(d->container, VFIO_IOMMU_MAP_DMA, &map);
+	return vfio_map(d->vfio.container, p, len, iova);
 }
 
 static bool dma_unmap(struct driver *d, size_t len, uint64_t iova)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = iova,
-		.size = len,
-	};
-
-	return !ioctl(d->container, VFIO_IOMMU_UNMAP_DMA, &unmap) && unmap.size == len;
+	return vfio_unmap(d->vfio.container, len, iova);
 }
 
-/* 64 bytes between memory and the device's buffer. */
 static void dma(struct driver *d, uint64_t iova, bool to_memory)
 {
-	*(volatile uint64_t *)(d->bar + DMA_SRC) = to_memory ? EDU_BUFFER : iova;
-	*(volatile uint64_t *)(d->bar + DMA_DST) = to_memory ? iova : EDU_BUFFER;
-	*(volatile uint64_t *)(d->bar + DMA_COUNT) = 64;
-	*reg(d, DMA_CMD) = 1 | (to_memory ? 2 : 0);
-	while (*reg(d, DMA_CMD) & 1)
-		;
+	bar_dma(d->bar, iova, to_memory);
 }
 
 static bool alive(struct driver *d)
@@ -149,7 +93,7 @@ static bool a_mapping_keeps_the_device_open(void)
 	struct driver d;
 
 	CHECK(driver_open(&d));
-	CHECK(!close(d.device) && !close(d.group) && !close(d.container));
+	CHECK(!close(d.vfio.device) && !close(d.vfio.group) && !close(d.vfio.container));
 	CHECK(alive(&d));
 	CHECK(open(group_path, O_RDWR) < 0 && errno == EBUSY);
 	CHECK(!munmap((void *)d.bar, BAR_SIZE));
@@ -164,13 +108,13 @@ static bool numbers_are_not_disturbed(void)
 
 	close(probe);
 	CHECK(driver_open(&d));
-	CHECK(d.container == probe && d.group == probe + 1 && d.device == probe + 2);
+	CHECK(d.vfio.container == probe && d.vfio.group == probe + 1 && d.vfio.device == probe + 2);
 	fd = dup(0);
 	CHECK(fd == probe + 3);
 	close(fd);
-	CHECK((fcntl(d.device, F_GETFL) & O_ACCMODE) == O_RDWR);
-	CHECK(lseek(d.device, 0, SEEK_CUR) < 0 && errno == ESPIPE);
-	CHECK(fcntl(d.group, F_GETFD) == FD_CLOEXEC);
+	CHECK((fcntl(d.vfio.device, F_GETFL) & O_ACCMODE) == O_RDWR);
+	CHECK(lseek(d.vfio.device, 0, SEEK_CUR) < 0 && errno == ESPIPE);
+	CHECK(fcntl(d.vfio.group, F_GETFD) == FD_CLOEXEC);
 	return driver_close(&d);
 }
 
@@ -181,16 +125,16 @@ static bool duplicates_are_the_same_device(void)
 	int two, three;
 
 	CHECK(driver_open(&d));
-	two = dup(d.device);
-	three = fcntl(d.device, F_DUPFD_CLOEXEC, 700);
+	two = dup(d.vfio.device);
+	three = fcntl(d.vfio.device, F_DUPFD_CLOEXEC, 700);
 	CHECK(two >= 0 && three >= 700);
-	CHECK(!close(d.device));
+	CHECK(!close(d.vfio.device));
 	CHECK(!ioctl(two, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
 	CHECK(dup2(two, three) == three);
 	CHECK(!close(two));
 	CHECK(ioctl(two, VFIO_DEVICE_GET_INFO, &info) < 0 && errno == EBADF);
 	CHECK(!ioctl(three, VFIO_DEVICE_GET_INFO, &info));
-	d.device = three;
+	d.vfio.device = three;
 	CHECK(alive(&d));
 	return driver_close(&d);
 }
@@ -216,13 +160,13 @@ static bool descriptors_travel_through_sockets(void)
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &d.device, sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &d.vfio.device, sizeof(int));
 	CHECK(sendmsg(pair[0], &msg, 0) == 1);
-	CHECK(!close(d.device));
+	CHECK(!close(d.vfio.device));
 	msg.msg_controllen = sizeof(control);
 	CHECK(recvmsg(pair[1], &msg, 0) == 1);
-	memcpy(&d.device, CMSG_DATA(&control.header), sizeof(int));
-	CHECK(!ioctl(d.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
+	memcpy(&d.vfio.device, CMSG_DATA(&control.header), sizeof(int));
+	CHECK(!ioctl(d.vfio.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
 	CHECK(!close(pair[0]) && !close(pair[1]));
 	return driver_close(&d);
 }
@@ -233,10 +177,10 @@ static bool closing_everything_closes_the_device(void)
 
 	CHECK(driver_open(&d));
 	CHECK(!munmap((void *)d.bar, BAR_SIZE));
-	closefrom(d.container);
-	CHECK(fcntl(d.device, F_GETFD) < 0 && errno == EBADF);
+	closefrom(d.vfio.container);
+	CHECK(fcntl(d.vfio.device, F_GETFD) < 0 && errno == EBADF);
 	CHECK(driver_open(&d));
-	CHECK(!close_range((unsigned)d.device + 1, ~0u, 0));
+	CHECK(!close_range((unsigned)d.vfio.device + 1, ~0u, 0));
 	CHECK(alive(&d));
 	return driver_close(&d);
 }
@@ -247,10 +191,10 @@ static bool bad_calls_get_their_errno(void)
 	char buf[4];
 
 	CHECK(driver_open(&d));
-	CHECK(read(d.container, buf, 4) < 0 && errno == EINVAL);
-	CHECK(pread(d.device, buf, 4, -5) < 0 && errno == EINVAL);
-	CHECK(ioctl(d.device, 0x1234, 0) < 0 && errno == ENOTTY);
-	CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d.container, 0) == MAP_FAILED);
+	CHECK(read(d.vfio.container, buf, 4) < 0 && errno == EINVAL);
+	CHECK(pread(d.vfio.device, buf, 4, -5) < 0 && errno == EINVAL);
+	CHECK(ioctl(d.vfio.device, 0x1234, 0) < 0 && errno == ENOTTY);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d.vfio.container, 0) == MAP_FAILED);
 	CHECK(open("/dev/vfio/4711", O_RDWR) < 0 && errno == ENOENT);
 	CHECK(bar_map(&d, NULL, 2 * BAR_SIZE, PROT_READ, 0, 0) == MAP_FAILED && errno == EINVAL);
 	return driver_close(&d);
@@ -258,25 +202,16 @@ static bool bad_calls_get_their_errno(void)
 
 /* Processes. */
 
-static int wait_for(pid_t child)
-{
-	int status;
-
-	if (waitpid(child, &status, 0) != child)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
-
 static bool child_drives_the_device(struct driver *d)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
-	CHECK(!ioctl(d->device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
+	CHECK(!ioctl(d->vfio.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
 	CHECK(*reg(d, ID) == EDU_ID);
 	CHECK(*reg(d, LIVENESS) == ~0x77u);
 	*reg(d, LIVENESS) = 5;
 	CHECK(open(group_path, O_RDWR) < 0 && errno == EBUSY);
-	CHECK(!close(d->device) && !close(d->group) && !close(d->container));
+	CHECK(!close(d->vfio.device) && !close(d->vfio.group) && !close(d->vfio.container));
 	CHECK(!munmap((void *)d->bar, BAR_SIZE));
 	return true;
 }
@@ -358,8 +293,8 @@ static bool a_vfork_child_may_close_and_exec(void)
 	CHECK(driver_open(&d));
 	child = vfork();
 	if (!child) {
-		close(d.device);
-		dup2(0, d.group);
+		close(d.vfio.device);
+		dup2(0, d.vfio.group);
 		execl("/bin/true", "true", NULL);
 		_exit(1);
 	}
@@ -483,7 +418,7 @@ static bool part_of_a_bar_can_be_unmapped_and_moved(void)
 	CHECK(moved == to && *moved == EDU_ID);
 	CHECK(mremap((void *)moved, 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED && errno == EFAULT);
 	CHECK(!munmap(to, 4096));
-	CHECK(!close(d.device) && !close(d.group) && !close(d.container));
+	CHECK(!close(d.vfio.device) && !close(d.vfio.group) && !close(d.vfio.container));
 	CHECK(driver_open(&d));
 	return driver_close(&d);
 }
@@ -678,14 +613,7 @@ static bool parents_memory_is_its_own_after_fork(void)
 	return driver_close(&d);
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(name)          \
-	{                   \
-#name, name \
-	}
+static const struct test tests[] = {
 	TEST(close_and_open_again),
 	TEST(a_mapping_keeps_the_device_open),
 	TEST(numbers_are_not_disturbed),
@@ -710,39 +638,13 @@ static const struct {
 	TEST(parents_memory_is_its_own_after_fork),
 };
 
-/* /dev/vfio/N of the device. */
-static const char *find_group(void)
-{
-	static char path[64];
-	char link[256], target[256];
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", address);
-	len = readlink(link, target, sizeof(target) - 1);
-	if (len < 0)
-		return NULL;
-	target[len] = 0;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(target, '/') + 1);
-	return path;
-}
-
 int main(int argc, char **argv)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool ok, all = true;
-
-	address = argc > 1 ? argv[1] : "0000:01:00.0";
-	group_path = find_group();
-	if (!group_path) {
+	if (argc > 1)
+		address = argv[1];
+	if (!vfio_group_path(address, group_path, sizeof(group_path))) {
 		printf("Bail out! no device %s\n", address);
 		return 1;
 	}
-	printf("1..%u\n", nr);
-	for (unsigned i = 0; i < nr; i++) {
-		ok = tests[i].run();
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), NULL);
 }

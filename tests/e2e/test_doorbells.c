@@ -3,23 +3,17 @@
  * No doorbell is ever lost, whether it traps, is polled, or is rung just while
  * the one becomes the other. Drives ringer.c; prints TAP.
  */
-#include <fcntl.h>
-#include <linux/vfio.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "../container.h"
+#include "tap.h"
 
 #define DOORBELL 0x1000u
 #define IOVA	 0x100000u
 
-static int container, group, device;
+static const char *address = "0000:01:00.0";
+static struct vfio vfio;
 static volatile uint32_t *shown, *doorbell, *memory;
 
 static double now(void)
@@ -30,39 +24,15 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static bool device_open(const char *address)
+static bool device_open(void)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.iova = IOVA,
-		.size = 4096,
-	};
-	uint16_t command = 6; /* memory, bus master */
-	char path[128], target[256];
-	ssize_t len;
 	uint8_t *bar;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", address);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = 0;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(target, '/') + 1);
-	container = open("/dev/vfio/vfio", O_RDWR);
-	group = open(path, O_RDWR);
-	if (container < 0 || group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return false;
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-	if (device < 0 ||
-	    pwrite(device, &command, 2, ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) + 4) != 2)
-		return false;
-	bar = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, device, 0);
+	CHECK(vfio_open(&vfio, address));
+	bar = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, vfio.device, 0);
 	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	map.vaddr = (uintptr_t)memory;
-	if (bar == MAP_FAILED || ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
-		return false;
+	CHECK(bar != MAP_FAILED && memory != MAP_FAILED);
+	CHECK(vfio_map(vfio.container, memory, 4096, IOVA));
 	shown = (volatile uint32_t *)bar;
 	doorbell = (volatile uint32_t *)(bar + DOORBELL);
 	*(volatile uint64_t *)bar = IOVA;
@@ -131,7 +101,6 @@ static bool the_newest_value_arrives(void)
 static bool a_child_rings(void)
 {
 	uint32_t in_child;
-	int status;
 	pid_t child;
 
 	for (int i = 0; i < 200; i++)
@@ -143,12 +112,12 @@ static bool a_child_rings(void)
 		*doorbell = in_child;
 		_exit(*shown == in_child ? 0 : 1);
 	}
-	if (waitpid(child, &status, 0) != child || status)
+	if (wait_for(child) != 0)
 		return false;
 	return *shown == in_child && *memory == in_child && rung(++counter);
 }
 
-static bool closing_while_polled_and_opening_again(const char *address)
+static bool closing_while_polled_and_opening_again(void)
 {
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 200; i++)
@@ -156,36 +125,27 @@ static bool closing_while_polled_and_opening_again(const char *address)
 				return false;
 		*doorbell = ++counter; /* left for the poller, if it is quick enough */
 		if (munmap((void *)shown, 0x4000) || munmap((void *)memory, 4096) ||
-		    close(device) || close(group) || close(container) || !device_open(address))
+		    !vfio_close(&vfio) || !device_open())
 			return false;
 	}
 	return true;
 }
 
-static bool all = true;
-
-static void report(bool ok, int nr, const char *name)
-{
-	all &= ok;
-	printf("%sok %d - %s\n", ok ? "" : "not ", nr, name);
-	fflush(stdout);
-}
+static const struct test tests[] = {
+	TEST(bursts_arrive),
+	TEST(pauses_lose_nothing),
+	TEST(the_newest_value_arrives),
+	TEST(a_child_rings),
+	TEST(closing_while_polled_and_opening_again),
+};
 
 int main(int argc, char **argv)
 {
-	const char *address = argc > 1 ? argv[1] : "0000:01:00.0";
-
-	if (!device_open(address)) {
+	if (argc > 1)
+		address = argv[1];
+	if (!device_open()) {
 		printf("Bail out! cannot open %s\n", address);
 		return 1;
 	}
-	printf("1..5\n");
-	report(bursts_arrive(), 1, "bursts_arrive");
-	report(pauses_lose_nothing(), 2, "pauses_lose_nothing");
-	report(the_newest_value_arrives(), 3, "the_newest_value_arrives");
-	fflush(stdout);
-	report(a_child_rings(), 4, "a_child_rings");
-	report(closing_while_polled_and_opening_again(address), 5,
-	       "closing_while_polled_and_opening_again");
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), NULL);
 }

@@ -146,31 +146,20 @@ static bool unpinned_pages_go_with_their_process(void)
 
 static bool child_takes_interrupts(struct edu *e)
 {
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_MSI_IRQ_INDEX,
-			.count = 1,
-		},
-	};
 	struct pollfd p = { .events = POLLIN };
-	int pad[40];
+	int pad[40], event;
 
 	/* numbers of the child that mean nothing, or something else, in the parent */
 	for (int i = 0; i < 40; i++)
 		pad[i] = dup(0);
-	p.fd = arg.fd = eventfd(0, EFD_CLOEXEC);
-	CHECK(arg.fd >= 0 && !ioctl(e->device, VFIO_DEVICE_SET_IRQS, &arg));
+	p.fd = event = eventfd(0, EFD_CLOEXEC);
+	CHECK(event >= 0 &&
+	      !set_irq(e->device, VFIO_PCI_MSI_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, event));
 	*reg(e, IRQ_RAISE) = 1;
 	CHECK(poll(&p, 1, 5000) == 1);
-	arg.fd = 999;
-	FAILS(ioctl(e->device, VFIO_DEVICE_SET_IRQS, &arg), EBADF);
-	arg.fd = pad[0];
-	FAILS(ioctl(e->device, VFIO_DEVICE_SET_IRQS, &arg), EINVAL);
+	FAILS(set_irq(e->device, VFIO_PCI_MSI_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, 999), EBADF);
+	FAILS(set_irq(e->device, VFIO_PCI_MSI_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, pad[0]),
+	      EINVAL);
 	return true;
 }
 
@@ -483,14 +472,7 @@ static bool when_the_opener_dies_so_does_the_device(void)
 	return !close(again) && !close(pair[0]) && !close(pair[1]);
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(fn)        \
-	{               \
-#fn, fn \
-	}
+static const struct test tests[] = {
 	TEST(a_child_maps_memory_of_its_own),
 	TEST(pinned_pages_outlive_their_process),
 	TEST(unpinned_pages_go_with_their_process),
@@ -507,24 +489,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool all = true;
-
 	self = argv[0];
 	if (argc > 2)
 		return executed(argc, argv);
-	printf("1..%u\n", nr);
-	fflush(stdout);
-	for (unsigned i = 0; i < nr; i++) {
-		bool ok;
-
-		if (argc == 2 && strcmp(argv[1], tests[i].name) != 0)
-			continue;
-		ok = tests[i].run();
-
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), argv[1]);
 }

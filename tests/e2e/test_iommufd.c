@@ -272,14 +272,7 @@ static bool a_group_takes_an_iommufd_for_a_container(void)
 	return !close(iommufd) && !munmap(a, 4096);
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(fn)        \
-	{               \
-#fn, fn \
-	}
+static const struct test tests[] = {
 	TEST(nodes_have_the_numbers_that_sysfs_tells),
 	TEST(an_unbound_device_refuses_everything),
 	TEST(bind_checks_what_it_is_given),
@@ -294,16 +287,5 @@ static const struct {
 
 int main(void)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool all = true;
-
-	printf("1..%u\n", nr);
-	for (unsigned i = 0; i < nr; i++) {
-		bool ok = tests[i].run();
-
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), NULL);
 }

@@ -5,114 +5,51 @@
  * nothing, one that succeeds takes nothing away from the device. Nothing here
  * knows of Ringfence: the answers are the kernel's.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/vfio.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define ID	   0x00
-#define DMA_SRC	   0x80
-#define DMA_DST	   0x88
-#define DMA_COUNT  0x90
-#define DMA_CMD	   0x98
-#define EDU_BUFFER 0x40000u
-#define EDU_ID	   0x010000edu
-#define BAR_SIZE   (1ul << 20)
-#define PAGE	   4096ul
-#define MIB	   (1ul << 20)
-#define IOVA	   0x100000u
-#define OTHER	   0x900000u
+#include "../container.h"
+#include "edu_bar.h"
+#include "tap.h"
 
-#define RW	   (PROT_READ | PROT_WRITE)
-#define ANON	   (MAP_PRIVATE | MAP_ANONYMOUS)
-#define CONFIG_AT  ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define PAGE  4096ul
+#define MIB   (1ul << 20)
+#define OTHER 0x900000u
 
-#define CHECK(cond)                                                                   \
-	do {                                                                          \
-		if (!(cond)) {                                                        \
-			printf("# line %d: %s (errno %d)\n", __LINE__, #cond, errno); \
-			return false;                                                 \
-		}                                                                     \
-	} while (0)
+#define RW    (PROT_READ | PROT_WRITE)
+#define ANON  (MAP_PRIVATE | MAP_ANONYMOUS)
 
-static const char *group_path, *address;
-static int container, group, device;
+static const char *address = ADDRESS;
+static struct vfio vfio;
 static volatile uint8_t *bar;
 static uint8_t *aside; /* a page that is always mapped, at OTHER */
 
-static volatile uint32_t *reg(unsigned off)
-{
-	return (volatile uint32_t *)(bar + off);
-}
-
 static bool dma_map(void *p, size_t len, uint64_t iova)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)p,
-		.iova = iova,
-		.size = len,
-	};
-
-	return !ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+	return vfio_map(vfio.container, p, len, iova);
 }
 
 static bool dma_unmap(size_t len, uint64_t iova)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = iova,
-		.size = len,
-	};
-
-	return !ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) && unmap.size == len;
-}
-
-static bool command(uint16_t value)
-{
-	return pwrite(device, &value, 2, CONFIG_AT + 4) == 2;
+	return vfio_unmap(vfio.container, len, iova);
 }
 
 static bool driver_open(void)
 {
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	CHECK(container >= 0);
-	group = open(group_path, O_RDWR | O_CLOEXEC);
-	CHECK(group >= 0);
-	CHECK(!ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
-	CHECK(!ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-	CHECK(device >= 0);
-	CHECK(command(6)); /* memory, bus master */
-	bar = mmap(NULL, BAR_SIZE, RW, MAP_SHARED, device, 0);
+	CHECK(vfio_open(&vfio, address));
+	bar = mmap(NULL, BAR_SIZE, RW, MAP_SHARED, vfio.device, 0);
 	CHECK(bar != MAP_FAILED);
-	CHECK(*reg(ID) == EDU_ID);
+	CHECK(*bar_reg(bar, ID) == EDU_ID);
 	aside = mmap(NULL, PAGE, RW, ANON, -1, 0);
 	CHECK(aside != MAP_FAILED && dma_map(aside, PAGE, OTHER));
 	return true;
 }
 
-/* 64 bytes between memory and the device's buffer. */
 static void dma(uint64_t iova, bool to_memory)
 {
-	*(volatile uint64_t *)(bar + DMA_SRC) = to_memory ? EDU_BUFFER : iova;
-	*(volatile uint64_t *)(bar + DMA_DST) = to_memory ? iova : EDU_BUFFER;
-	*(volatile uint64_t *)(bar + DMA_COUNT) = 64;
-	*reg(DMA_CMD) = 1 | (to_memory ? 2 : 0);
-	while (*reg(DMA_CMD) & 1)
-		;
+	bar_dma(bar, iova, to_memory);
 }
 
 /* What the device finds at an address; it writes what is put() there. */
@@ -154,9 +91,9 @@ static bool calls_that_fail_change_nothing(void)
 	CHECK(errno == ENODEV && p[0] == 0x77);
 	CHECK(mmap(p, PAGE, RW, MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
 	CHECK(errno == EINVAL && p[0] == 0x77);
-	CHECK(mmap(p, PAGE, RW, MAP_PRIVATE | MAP_FIXED, device, 0) == MAP_FAILED);
+	CHECK(mmap(p, PAGE, RW, MAP_PRIVATE | MAP_FIXED, vfio.device, 0) == MAP_FAILED);
 	CHECK(errno == EINVAL && p[0] == 0x77);
-	CHECK(mmap(p, 2 * BAR_SIZE, RW, MAP_SHARED | MAP_FIXED, device, 0) == MAP_FAILED);
+	CHECK(mmap(p, 2 * BAR_SIZE, RW, MAP_SHARED | MAP_FIXED, vfio.device, 0) == MAP_FAILED);
 	CHECK(errno == EINVAL && p[0] == 0x77);
 	CHECK(mmap(p, 1ul << 62, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED);
 	CHECK(errno == ENOMEM && p[0] == 0x77);
@@ -221,7 +158,7 @@ static bool what_is_mapped_over_pages_leaves_them_to_the_device(void)
 	CHECK(mmap(p, PAGE, RW, ANON | MAP_FIXED, -1, 0) == p && p[0] == 0);
 	CHECK(mmap(p + PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, PAGE) == p + PAGE);
 	CHECK(p[PAGE] == 'x' && p[2 * PAGE] == 0x77);
-	CHECK(mmap(p + 2 * PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, device, 0) == p + 2 * PAGE);
+	CHECK(mmap(p + 2 * PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, vfio.device, 0) == p + 2 * PAGE);
 	CHECK(*(volatile uint32_t *)(p + 2 * PAGE) == EDU_ID && p[3 * PAGE] == 0x77);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(seen(IOVA + i * PAGE) == 0x77);
@@ -410,7 +347,7 @@ static bool is_empty(void *at, size_t len)
 
 static bool an_unmapped_bar_leaves_an_empty_hole(void)
 {
-	void *fill[64], *w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, device, 0);
+	void *fill[64], *w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, vfio.device, 0);
 	unsigned nr = 0;
 
 	CHECK(w != MAP_FAILED);
@@ -422,9 +359,9 @@ static bool an_unmapped_bar_leaves_an_empty_hole(void)
 	CHECK(is_empty(w, 16 * PAGE));
 	CHECK(mmap(w, 16 * PAGE, RW, ANON | MAP_FIXED, -1, 0) == w);
 	memset(w, 0xff, 16 * PAGE);
-	CHECK(*reg(ID) == EDU_ID);
+	CHECK(*bar_reg(bar, ID) == EDU_ID);
 	CHECK(!munmap(w, 16 * PAGE));
-	w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, device, 0);
+	w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, vfio.device, 0);
 	CHECK(mremap(w, 16 * PAGE, PAGE, 0) == w);
 	CHECK(is_empty((uint8_t *)w + PAGE, 15 * PAGE));
 	CHECK(*(volatile uint32_t *)w == EDU_ID);
@@ -434,7 +371,7 @@ static bool an_unmapped_bar_leaves_an_empty_hole(void)
 
 static bool what_is_no_longer_a_bar_cannot_be_mapped(void)
 {
-	uint8_t *w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, device, 0);
+	uint8_t *w = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, vfio.device, 0);
 
 	CHECK(w != MAP_FAILED);
 	CHECK(dma_map(w, 16 * PAGE, IOVA) && dma_unmap(16 * PAGE, IOVA));
@@ -443,7 +380,7 @@ static bool what_is_no_longer_a_bar_cannot_be_mapped(void)
 	CHECK(!dma_map(w + 4 * PAGE, PAGE, IOVA) && errno == EFAULT);
 	CHECK(dma_map(w, 4 * PAGE, IOVA) && dma_map(w + 5 * PAGE, 11 * PAGE, IOVA + 5 * PAGE));
 	CHECK(dma_unmap(4 * PAGE, IOVA) && dma_unmap(11 * PAGE, IOVA + 5 * PAGE));
-	CHECK(mmap(w, PAGE, RW, MAP_SHARED | MAP_FIXED, device, 0) == w);
+	CHECK(mmap(w, PAGE, RW, MAP_SHARED | MAP_FIXED, vfio.device, 0) == w);
 	CHECK(!munmap(w, 16 * PAGE));
 	CHECK(!dma_map(w, PAGE, IOVA) && errno == EFAULT);
 	CHECK(!dma_map(w + 8 * PAGE, PAGE, IOVA) && errno == EFAULT);
@@ -487,7 +424,7 @@ static bool many_pieces_are_protected_at_once(void)
 	unsigned i;
 
 	for (i = 0; i < 64; i += 2)
-		CHECK(mmap(w + i * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, device, 0) ==
+		CHECK(mmap(w + i * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, vfio.device, 0) ==
 		      w + i * PAGE);
 	CHECK(access_faults((uint32_t *)(w + 4), true) == SIGSEGV);
 	CHECK(!mprotect(w, 64 * PAGE, RW));
@@ -508,16 +445,16 @@ static bool a_bar_is_gone_while_memory_is_disabled(void)
 {
 	uint32_t value = 0;
 
-	CHECK(command(4));
-	CHECK(access_faults(reg(ID), false) == SIGBUS && fault_code == BUS_ADRERR);
-	CHECK(access_faults(reg(4), true) == SIGBUS && fault_code == BUS_ADRERR);
-	CHECK(pread(device, &value, 4, 0) < 0 && errno == EIO);
-	CHECK(pwrite(device, &value, 4, 4) < 0 && errno == EIO);
-	CHECK(command(6));
-	CHECK(*reg(ID) == EDU_ID);
-	CHECK(!access_faults(reg(4), true));
-	CHECK(!ioctl(device, VFIO_DEVICE_RESET) || errno == EINVAL);
-	CHECK(*reg(ID) == EDU_ID);
+	CHECK(vfio_command(vfio.device, 4));
+	CHECK(access_faults(bar_reg(bar, ID), false) == SIGBUS && fault_code == BUS_ADRERR);
+	CHECK(access_faults(bar_reg(bar, 4), true) == SIGBUS && fault_code == BUS_ADRERR);
+	CHECK(pread(vfio.device, &value, 4, 0) < 0 && errno == EIO);
+	CHECK(pwrite(vfio.device, &value, 4, 4) < 0 && errno == EIO);
+	CHECK(vfio_command(vfio.device, 6));
+	CHECK(*bar_reg(bar, ID) == EDU_ID);
+	CHECK(!access_faults(bar_reg(bar, 4), true));
+	CHECK(!ioctl(vfio.device, VFIO_DEVICE_RESET) || errno == EINVAL);
+	CHECK(*bar_reg(bar, ID) == EDU_ID);
 
 	return true;
 }
@@ -529,13 +466,13 @@ static bool who_does_not_expect_it_dies_of_it(void)
 	int status;
 
 	CHECK(!munmap((void *)bar, BAR_SIZE));
-	CHECK(!close(device) && !close(group) && !close(container));
+	CHECK(vfio_close(&vfio));
 	fflush(stdout);
 	child = fork();
 	if (!child) {
 		signal(SIGBUS, SIG_DFL);
-		if (driver_open() && command(4))
-			(void)*reg(ID);
+		if (driver_open() && vfio_command(vfio.device, 4))
+			(void)*bar_reg(bar, ID);
 		_exit(1);
 	}
 	CHECK(waitpid(child, &status, 0) == child);
@@ -543,14 +480,7 @@ static bool who_does_not_expect_it_dies_of_it(void)
 	return driver_open();
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(name)          \
-	{                   \
-#name, name \
-	}
+static const struct test tests[] = {
 	TEST(calls_that_fail_change_nothing),
 	TEST(locked_pages_are_not_discarded),
 	TEST(a_private_mapping_cannot_be_punched),
@@ -570,46 +500,23 @@ static const struct {
 	TEST(who_does_not_expect_it_dies_of_it),
 };
 
-/* /dev/vfio/N of the device. */
-static const char *find_group(void)
-{
-	static char path[64];
-	char link[256], target[256];
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", address);
-	len = readlink(link, target, sizeof(target) - 1);
-	if (len < 0)
-		return NULL;
-	target[len] = 0;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(target, '/') + 1);
-	return path;
-}
-
 int main(int argc, char **argv)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool ok, all = true;
+	bool all = true;
 
-	address = argc > 1 ? argv[1] : "0000:01:00.0";
-	group_path = find_group();
-	if (!group_path || !driver_open()) {
+	if (argc > 1)
+		address = argv[1];
+	if (!driver_open()) {
 		printf("Bail out! no device %s\n", address);
 		return 1;
 	}
-	printf("1..%u\n", nr);
-	for (unsigned i = 0; i < nr; i++) {
-		ok = tests[i].run();
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-		if (!ok) { /* what one test left mapped is not the next one's affair */
-			ioctl(container, VFIO_IOMMU_UNMAP_DMA,
-			      &(struct vfio_iommu_type1_dma_unmap){
-				      .argsz = sizeof(struct vfio_iommu_type1_dma_unmap),
-				      .iova = IOVA,
-				      .size = OTHER - IOVA });
-		}
+	plan(NR_TESTS(tests));
+	for (unsigned i = 0; i < NR_TESTS(tests); i++) {
+		if (report(tests[i].run(), i + 1, tests[i].name))
+			continue;
+		all = false;
+		/* what one test left mapped is not the next one's affair */
+		vfio_unmap(vfio.container, OTHER - IOVA, IOVA);
 	}
 	return all ? 0 : 1;
 }

@@ -9,26 +9,6 @@
 
 #include "edu.h"
 
-#define IRQ_ACK 0x64
-
-static int set_irqs(int device, uint32_t index, uint32_t action, int fd)
-{
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD | action,
-			.index = index,
-			.count = 1,
-		},
-		.fd = fd,
-	};
-
-	return ioctl(device, VFIO_DEVICE_SET_IRQS, &arg);
-}
-
 static bool signalled(int ev)
 {
 	struct pollfd p = { .fd = ev, .events = POLLIN };
@@ -57,9 +37,9 @@ static bool busy_open(struct busy *b)
 	CHECK(b->page && b->irq >= 0 && b->unmask >= 0);
 	CHECK(edu_open(&b->e) && !attach_to(b->e.device, b->e.ioas));
 	CHECK(!map_at(b->e.iommufd, b->e.ioas, b->page, 4096, IOVA));
-	CHECK(!set_irqs(b->e.device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, b->irq));
-	CHECK(!set_irqs(b->e.device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK,
-			b->unmask));
+	CHECK(!set_irq(b->e.device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, b->irq));
+	CHECK(!set_irq(b->e.device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK,
+		       b->unmask));
 	return true;
 }
 
@@ -234,14 +214,7 @@ static bool closing_all_of_them_closes_the_device(void)
 	return busy_close(&b);
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(fn)        \
-	{               \
-#fn, fn \
-	}
+static const struct test tests[] = {
 	TEST(any_number_can_be_taken),
 	TEST(dup3_takes_any_number_too),
 	TEST(numbers_can_be_taken_while_children_are_served),
@@ -252,19 +225,7 @@ static const struct {
 
 int main(void)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool all = true;
-
 	for (int fd = 0; fd < 8192; fd++)
 		inherited[fd] = fcntl(fd, F_GETFD) >= 0;
-	printf("1..%u\n", nr);
-	fflush(stdout);
-	for (unsigned i = 0; i < nr; i++) {
-		bool ok = tests[i].run();
-
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), NULL);
 }

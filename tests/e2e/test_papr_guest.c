@@ -171,18 +171,18 @@ static bool all_of_it_ends(void)
 
 int main(void)
 {
-	static const struct step steps[] = {
-		STEP(an_address_space_for_each_guest_side_bus),
-		STEP(default_windows_at_the_bases_that_the_guest_expects),
-		STEP(the_devices_of_each_bus_are_attached),
-		STEP(what_the_guest_maps_its_devices_reach),
-		STEP(the_guest_asks_what_windows_it_could_have),
-		STEP(the_guest_creates_a_window_for_all_of_its_memory),
-		STEP(a_hotplugged_device_sees_the_windows_of_its_bus),
-		STEP(reset_brings_the_defaults_back),
-		STEP(windows_change_under_running_devices_by_replacing_the_space),
-		STEP(all_of_it_ends),
+	static const struct test steps[] = {
+		TEST(an_address_space_for_each_guest_side_bus),
+		TEST(default_windows_at_the_bases_that_the_guest_expects),
+		TEST(the_devices_of_each_bus_are_attached),
+		TEST(what_the_guest_maps_its_devices_reach),
+		TEST(the_guest_asks_what_windows_it_could_have),
+		TEST(the_guest_creates_a_window_for_all_of_its_memory),
+		TEST(a_hotplugged_device_sees_the_windows_of_its_bus),
+		TEST(reset_brings_the_defaults_back),
+		TEST(windows_change_under_running_devices_by_replacing_the_space),
+		TEST(all_of_it_ends),
 	};
 
-	return guest_run(steps, sizeof(steps) / sizeof(*steps));
+	return run_steps(steps, NR_TESTS(steps));
 }

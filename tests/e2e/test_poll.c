@@ -241,14 +241,7 @@ static bool hidden_numbers_are_not_open(void)
 	return !close(ep) && edu_close(&e);
 }
 
-static const struct {
-	const char *name;
-	bool (*run)(void);
-} tests[] = {
-#define TEST(fn)        \
-	{               \
-#fn, fn \
-	}
+static const struct test tests[] = {
 	TEST(files_without_poll_are_always_ready),
 	TEST(iommufds_and_their_devices_are_always_ready),
 	TEST(a_fault_queue_without_faults_is_writable),
@@ -260,17 +253,5 @@ static const struct {
 
 int main(void)
 {
-	unsigned nr = sizeof(tests) / sizeof(tests[0]);
-	bool all = true;
-
-	printf("1..%u\n", nr);
-	fflush(stdout);
-	for (unsigned i = 0; i < nr; i++) {
-		bool ok = tests[i].run();
-
-		all &= ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, tests[i].name);
-		fflush(stdout);
-	}
-	return all ? 0 : 1;
+	return run_tests(tests, NR_TESTS(tests), NULL);
 }

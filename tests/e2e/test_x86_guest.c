@@ -166,20 +166,20 @@ static bool all_of_it_ends(void)
 
 int main(void)
 {
-	static const struct step steps[] = {
-		STEP(a_default_address_space),
-		STEP(a_window_for_each_block_of_guest_memory),
-		STEP(guest_memory_is_mapped_at_its_own_addresses),
-		STEP(every_virtual_device_is_attached),
-		STEP(devices_use_guest_physical_addresses),
-		STEP(the_guest_gives_a_device_a_domain_of_its_own),
-		STEP(a_cache_flush_mirrors_the_tables_anew),
-		STEP(a_hotplugged_device_joins_the_default),
-		STEP(another_process_may_make_windows),
-		STEP(hotplugged_memory_gets_a_window),
-		STEP(reset_brings_every_device_back_to_the_default),
-		STEP(all_of_it_ends),
+	static const struct test steps[] = {
+		TEST(a_default_address_space),
+		TEST(a_window_for_each_block_of_guest_memory),
+		TEST(guest_memory_is_mapped_at_its_own_addresses),
+		TEST(every_virtual_device_is_attached),
+		TEST(devices_use_guest_physical_addresses),
+		TEST(the_guest_gives_a_device_a_domain_of_its_own),
+		TEST(a_cache_flush_mirrors_the_tables_anew),
+		TEST(a_hotplugged_device_joins_the_default),
+		TEST(another_process_may_make_windows),
+		TEST(hotplugged_memory_gets_a_window),
+		TEST(reset_brings_every_device_back_to_the_default),
+		TEST(all_of_it_ends),
 	};
 
-	return guest_run(steps, sizeof(steps) / sizeof(*steps));
+	return run_steps(steps, NR_TESTS(steps));
 }
