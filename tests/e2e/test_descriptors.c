@@ -8,12 +8,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 
 #include "../container.h"
 #include "edu_bar.h"
+#include "messages.h"
 #include "tap.h"
 
 #define MIB (1ul << 20)
@@ -142,30 +142,14 @@ static bool duplicates_are_the_same_device(void)
 static bool descriptors_travel_through_sockets(void)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { { 0 } };
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
 	struct driver d;
 	int pair[2];
 
 	CHECK(driver_open(&d));
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &d.vfio.device, sizeof(int));
-	CHECK(sendmsg(pair[0], &msg, 0) == 1);
+	CHECK(send_fds(pair[0], &d.vfio.device, 1));
 	CHECK(!close(d.vfio.device));
-	msg.msg_controllen = sizeof(control);
-	CHECK(recvmsg(pair[1], &msg, 0) == 1);
-	memcpy(&d.vfio.device, CMSG_DATA(&control.header), sizeof(int));
+	CHECK(receive_fds(pair[1], &d.vfio.device, 1));
 	CHECK(!ioctl(d.vfio.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9);
 	CHECK(!close(pair[0]) && !close(pair[1]));
 	return driver_close(&d);

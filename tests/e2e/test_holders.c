@@ -13,9 +13,9 @@
 #include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 
 #include "edu.h"
+#include "messages.h"
 
 extern char **environ;
 
@@ -292,49 +292,15 @@ static bool children_do_not_meet(void)
 	return edu_close(&e);
 }
 
-/* Messages. */
-
-static bool send_two(int sock, int first, int second)
+/* Its device and its iommufd. */
+static bool receive_edu(int sock, struct edu *e)
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
+	int fds[2];
 
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &first, sizeof(int));
-	memcpy(CMSG_DATA(&control.header) + sizeof(int), &second, sizeof(int));
-	return sendmsg(sock, &msg, 0) == 1;
-}
-
-static bool receive_two(int sock, int *first, int *second)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	if (recvmsg(sock, &msg, 0) != 1 || !msg.msg_controllen)
+	if (!receive_fds(sock, fds, 2))
 		return false;
-	memcpy(first, CMSG_DATA(&control.header), sizeof(int));
-	memcpy(second, CMSG_DATA(&control.header) + sizeof(int), sizeof(int));
+	e->device = fds[0];
+	e->iommufd = fds[1];
 	return true;
 }
 
@@ -347,7 +313,7 @@ static int executed(int argc, char **argv)
 	if (!strcmp(argv[1], "bind"))
 		return !child_binds(&e);
 	if (!strcmp(argv[1], "receive"))
-		return !receive_two(atoi(argv[2]), &e.device, &e.iommufd) || !child_binds(&e);
+		return !receive_edu(atoi(argv[2]), &e) || !child_binds(&e);
 	return 2;
 }
 
@@ -397,12 +363,12 @@ static bool stranger_uses_what_it_is_sent(bool executes)
 			execv(self, argv);
 			_exit(127);
 		}
-		IN_CHILD(receive_two(pair[1], &e.device, &e.iommufd) && child_binds(&e));
+		IN_CHILD(receive_edu(pair[1], &e) && child_binds(&e));
 	}
 	device = open(CDEV, O_RDWR | O_CLOEXEC);
 	iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	CHECK(device >= 0 && iommufd >= 0);
-	CHECK(send_two(pair[0], device, iommufd));
+	CHECK(send_fds(pair[0], (int[]){ device, iommufd }, 2));
 	CHECK(wait_for(child) == 0);
 	return !close(device) && !close(iommufd) && !close(pair[0]) && !close(pair[1]);
 }
@@ -424,7 +390,7 @@ static bool the_last_holder_closes_the_device(void)
 	if (!child) {
 		struct edu e;
 
-		if (!receive_two(pair[1], &e.device, &e.iommufd) || write(pair[1], "x", 1) != 1 ||
+		if (!receive_edu(pair[1], &e) || write(pair[1], "x", 1) != 1 ||
 		    read(pair[1], &byte, 1) != 1)
 			_exit(2);
 		IN_CHILD(edu_map_bar(&e));
@@ -432,7 +398,7 @@ static bool the_last_holder_closes_the_device(void)
 	device = open(CDEV, O_RDWR | O_CLOEXEC);
 	iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	CHECK(device >= 0 && !bind_to(device, iommufd));
-	CHECK(send_two(pair[0], device, iommufd) && read(pair[0], &byte, 1) == 1);
+	CHECK(send_fds(pair[0], (int[]){ device, iommufd }, 2) && read(pair[0], &byte, 1) == 1);
 	CHECK(!close(device) && !close(iommufd));
 	FAILS(open(GROUP, O_RDWR), EBUSY);
 	CHECK(write(pair[0], "x", 1) == 1 && wait_for(child) == 0);
@@ -453,11 +419,11 @@ static bool when_the_opener_dies_so_does_the_device(void)
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	opener = fork();
 	if (!opener) {
-		if (edu_open(&e) && send_two(pair[1], e.device, e.iommufd))
+		if (edu_open(&e) && send_fds(pair[1], (int[]){ e.device, e.iommufd }, 2))
 			pause();
 		_exit(1);
 	}
-	CHECK(receive_two(pair[0], &e.device, &e.iommufd));
+	CHECK(receive_edu(pair[0], &e));
 	CHECK(edu_map_bar(&e));
 	CHECK(!ioctl(e.device, VFIO_DEVICE_GET_INFO, &info));
 	CHECK(!kill(opener, SIGKILL) && wait_for(opener) == 256 + SIGKILL);

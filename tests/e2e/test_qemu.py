@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import tap
+
 ringfence = sys.argv[1]
 scratch = tempfile.mkdtemp(prefix="ringfence-test-")
-count = 0
-failed = 0
 
 
 def run(devices, command, machine=None, quiet=False):
@@ -28,22 +29,7 @@ def run(devices, command, machine=None, quiet=False):
 
 
 def check(condition, done):
-    if not condition:
-        raise AssertionError(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-
-
-def test(function):
-    global count, failed
-    count += 1
-    name = function.__name__
-    try:
-        function()
-        print(f"ok {count} - {name}", flush=True)
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        failed += 1
-        print(f"not ok {count} - {name}", flush=True)
-        for line in str(error).splitlines():
-            print(f"# {line}", flush=True)
+    tap.expect(condition, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
 
 
 def path(name):
@@ -217,10 +203,8 @@ tests = [
     the_program_s_exit_status_is_ours,
     nothing_is_left_behind,
 ]
-print(f"1..{len(tests)}", flush=True)
 try:
-    for each in tests:
-        test(each)
+    passed = tap.run(tests)
 finally:
     shutil.rmtree(scratch)
-sys.exit(failed != 0)
+sys.exit(not passed)

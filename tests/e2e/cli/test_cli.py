@@ -14,6 +14,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+import tap
+from tap import expect
+
 script = os.path.abspath(__file__)
 ringfence, counter = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 scratch = tempfile.mkdtemp(prefix="rf-cli-test-")
@@ -24,8 +28,6 @@ environment = {k: v for k, v in os.environ.items()
                if k not in ("XDG_RUNTIME_DIR", "LD_PRELOAD", "RINGFENCE_SESSION")}
 environment["TMPDIR"] = sessions
 environment["LSAN_OPTIONS"] = "detect_leaks=0"
-count = 0
-failed = 0
 
 
 def command(*args, **kwargs):
@@ -41,25 +43,6 @@ def write(name, text):
 
 def left():
     return os.listdir(sessions)
-
-
-def expect(condition, said):
-    if not condition:
-        raise AssertionError(said)
-
-
-def test(function):
-    global count, failed
-    count += 1
-    name = function.__name__
-    try:
-        function()
-        print(f"ok {count} - {name}", flush=True)
-    except Exception as error:
-        failed += 1
-        print(f"not ok {count} - {name}", flush=True)
-        for line in f"{type(error).__name__}: {error}".splitlines():
-            print(f"# {line}", flush=True)
 
 
 def refused(args, line):
@@ -337,8 +320,6 @@ tests = [bad_command_lines_are_one_line_and_status_2, bad_devices_are_one_line_a
          two_sessions_do_not_meet, the_program_sees_the_machine, a_shared_object_is_a_model,
          a_static_program_is_warned_about, a_sanitized_driver_runs, help_and_version_go_to_stdout,
          devices_lists_models_and_properties]
-print(f"1..{len(tests)}")
-for each in tests:
-    test(each)
+passed = tap.run(tests)
 shutil.rmtree(scratch)
-sys.exit(failed != 0)
+sys.exit(not passed)

@@ -13,6 +13,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+import tap
+from tap import Skip, expect
+
 ringfence, topologies = (os.path.abspath(arg) for arg in sys.argv[1:])
 golden = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 scratch = tempfile.mkdtemp(prefix="rf-groups-test-")
@@ -20,21 +24,12 @@ environment = {k: v for k, v in os.environ.items()
                if k not in ("XDG_RUNTIME_DIR", "LD_PRELOAD", "RINGFENCE_SESSION")}
 environment.update(TMPDIR=scratch, LSAN_OPTIONS="detect_leaks=0")
 os.chdir(scratch)
-tests, failed = [], 0
-
-
-class Skip(Exception):
-    pass
+tests = []
 
 
 def test(function):
     tests.append(function)
     return function
-
-
-def expect(condition, said):
-    if not condition:
-        raise AssertionError(said)
 
 
 def same(got, want):
@@ -803,17 +798,6 @@ def devbind_works():
     same([line for line in lines if "drv=" not in line], ["0", "2", "3", "devices", "vfio"])
 
 
-print(f"1..{len(tests)}")
-for number, function in enumerate(tests, 1):
-    try:
-        function()
-        print(f"ok {number} - {function.__name__}", flush=True)
-    except Skip as why:
-        print(f"ok {number} - {function.__name__} # SKIP {why}", flush=True)
-    except Exception as error:
-        failed += 1
-        print(f"not ok {number} - {function.__name__}", flush=True)
-        for line in f"{type(error).__name__}: {error}".splitlines():
-            print(f"# {line}", flush=True)
+passed = tap.run(tests)
 shutil.rmtree(scratch)
-sys.exit(bool(failed))
+sys.exit(not passed)
