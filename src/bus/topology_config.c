@@ -138,6 +138,17 @@ static int decode_ext_caps(struct pci_function *fn, const struct view *v, char *
 	return 0;
 }
 
+/* As if it had no capabilities. */
+static void decode_no_lists(struct pci_function *fn)
+{
+	fn->pcie = PCIE_NONE;
+	fn->ari = false;
+	fn->has_acs = false;
+	fn->acs_cap = fn->acs_ctrl = 0;
+	fn->acs_ctrl_wide = 0;
+	fn->nr_vfs = 0;
+}
+
 static void decode_header(struct pci_function *fn, const struct view *v)
 {
 	if (get16(v, CFG_VENDOR) != 0xffff) {
@@ -148,12 +159,7 @@ static void decode_header(struct pci_function *fn, const struct view *v)
 	fn->class = get32(v, CFG_CLASS) & 0xffffff;
 	fn->header = get8(v, CFG_HEADER) & 0x7f;
 	fn->multifunction = get8(v, CFG_HEADER) & 0x80;
-	fn->pcie = PCIE_NONE;
-	fn->ari = false;
-	fn->has_acs = false;
-	fn->acs_cap = fn->acs_ctrl = 0;
-	fn->acs_ctrl_wide = 0;
-	fn->nr_vfs = 0;
+	decode_no_lists(fn);
 	fn->secondary = fn->subordinate = 0;
 	if (fn->header == PCI_HEADER_NORMAL) {
 		fn->subsystem_vendor = get16(v, CFG_SUBSYSTEM);
@@ -193,12 +199,7 @@ static void decode_silence(struct pci_function *fn)
 {
 	fn->silent = true;
 	fn->caps_known = false;
-	fn->pcie = PCIE_NONE;
-	fn->ari = false;
-	fn->has_acs = false;
-	fn->acs_cap = fn->acs_ctrl = 0;
-	fn->acs_ctrl_wide = 0;
-	fn->nr_vfs = 0;
+	decode_no_lists(fn);
 }
 
 /* What is not there without a capability is as decode_header() left it. */

@@ -258,16 +258,13 @@ undo:
 	return ret;
 }
 
-static int group_attach_locked(struct rf_group *group, struct rf_ioas *ioas)
+/* Into a space's domain; what they leave is the caller's to put. */
+static int group_enter(struct rf_group *group, struct rf_ioas *ioas, const struct iommu_kind *kind)
 {
 	struct domain *domain;
 	int ret;
 
-	if (!group->nr_devices || !group_viable(group))
-		return -EPERM;
-	if (group->ioas || group->dma_claims)
-		return -EBUSY;
-	ret = ioas_get_domain(ioas, group->devices[0]->iommu, &domain);
+	ret = ioas_get_domain(ioas, kind, &domain);
 	if (ret)
 		return ret;
 	ret = group_attach_devices(group, domain);
@@ -278,6 +275,15 @@ static int group_attach_locked(struct rf_group *group, struct rf_ioas *ioas)
 	group->ioas = ioas_get(ioas);
 	group->domain = domain;
 	return 0;
+}
+
+static int group_attach_locked(struct rf_group *group, struct rf_ioas *ioas)
+{
+	if (!group->nr_devices || !group_viable(group))
+		return -EPERM;
+	if (group->ioas || group->dma_claims)
+		return -EBUSY;
+	return group_enter(group, ioas, group->devices[0]->iommu);
 }
 
 int group_attach(struct rf_group *group, struct rf_ioas *ioas)
@@ -294,25 +300,19 @@ int group_attach(struct rf_group *group, struct rf_ioas *ioas)
 
 static int group_replace_locked(struct rf_group *group, struct rf_ioas *ioas)
 {
-	struct domain *domain;
+	struct rf_ioas *left = group->ioas;
+	struct domain *domain = group->domain;
 	int ret;
 
-	if (!group->ioas)
+	if (!left)
 		return -EINVAL;
-	if (group->ioas == ioas)
+	if (left == ioas)
 		return 0;
-	ret = ioas_get_domain(ioas, domain_kind(group->domain), &domain);
+	ret = group_enter(group, ioas, domain_kind(domain));
 	if (ret)
 		return ret;
-	ret = group_attach_devices(group, domain);
-	if (ret) {
-		ioas_put_domain(ioas, domain);
-		return ret;
-	}
-	ioas_put_domain(group->ioas, group->domain);
-	ioas_put(group->ioas);
-	group->ioas = ioas_get(ioas);
-	group->domain = domain;
+	ioas_put_domain(left, domain);
+	ioas_put(left);
 	return 0;
 }
 

@@ -101,15 +101,15 @@ static void uninstall(struct file *file, int fd)
 	engine_unlock(&fd_table_lock);
 }
 
-int fd_install(struct file *file, int oflags)
+/* @here: for the program; else the number is going to another process. */
+static int install(struct file *file, int oflags, bool here)
 {
 	struct open_file *d = NULL;
 	int fd, ret;
 
-	fork_settle();
 	engine_lock(&fd_table_lock);
 	fd = install_locked(file, oflags, &d);
-	if (fd >= 0) {
+	if (fd >= 0 && here) {
 		if (!(oflags & O_CLOEXEC))
 			RAW(SYS_fcntl, fd, F_SETFD, 0);
 		fd_mean(fd, FD_FILE, d);
@@ -123,20 +123,15 @@ int fd_install(struct file *file, int oflags)
 	return ret ? ret : fd;
 }
 
+int fd_install(struct file *file, int oflags)
+{
+	fork_settle();
+	return install(file, oflags, true);
+}
+
 int fd_install_away(struct file *file, int oflags)
 {
-	struct open_file *d = NULL;
-	int fd, ret;
-
-	engine_lock(&fd_table_lock);
-	fd = install_locked(file, oflags, &d);
-	engine_unlock(&fd_table_lock);
-	if (fd < 0)
-		return fd;
-	ret = ready_begin(file, &d->peer);
-	if (ret)
-		uninstall(file, fd);
-	return ret ? ret : fd;
+	return install(file, oflags, false);
 }
 
 /* Dropping. */

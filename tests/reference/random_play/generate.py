@@ -109,15 +109,16 @@ def type1_info(mk):
     mk.say(f"ioctl c VFIO_IOMMU_GET_INFO argsz={mk.rng.randint(0, 140)} room=140 fill=0xa5")
 
 
+GROUP_CALLS = ["ioctl g VFIO_GROUP_GET_STATUS", "ioctl h VFIO_GROUP_GET_STATUS",
+               "ioctl h VFIO_GROUP_SET_CONTAINER fd=c", "ioctl h VFIO_GROUP_UNSET_CONTAINER",
+               "ioctl g VFIO_GROUP_UNSET_CONTAINER", "ioctl g VFIO_GROUP_SET_CONTAINER fd=c",
+               "ioctl c VFIO_SET_IOMMU arg=1", "ioctl c VFIO_SET_IOMMU arg=3"]
+
+
 def type1_group(mk):
-    mk.say(mk.pick(["ioctl g VFIO_GROUP_GET_STATUS", "ioctl h VFIO_GROUP_GET_STATUS",
-                    "ioctl h VFIO_GROUP_SET_CONTAINER fd=c",
-                    "ioctl h VFIO_GROUP_UNSET_CONTAINER",
-                    "ioctl g VFIO_GROUP_UNSET_CONTAINER",
-                    "ioctl g VFIO_GROUP_SET_CONTAINER fd=c",
-                    "ioctl c VFIO_SET_IOMMU arg=1", "ioctl c VFIO_SET_IOMMU arg=3",
-                    "d = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close d", "close h",
-                    "h = open group:nvme", "close c", "c = open container"]))
+    mk.say(mk.pick(GROUP_CALLS + [
+        "d = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close d", "close h",
+        "h = open group:nvme", "close c", "c = open container"]))
 
 
 def type1_extension(mk):
@@ -166,13 +167,8 @@ def compat(mk):
 
 
 def compat_group(mk):
-    mk.say(mk.pick(["ioctl g VFIO_GROUP_GET_STATUS", "ioctl h VFIO_GROUP_GET_STATUS",
-                    "ioctl h VFIO_GROUP_SET_CONTAINER fd=c",
-                    "ioctl h VFIO_GROUP_UNSET_CONTAINER",
-                    "ioctl g VFIO_GROUP_UNSET_CONTAINER",
-                    "ioctl g VFIO_GROUP_SET_CONTAINER fd=c",
-                    "ioctl c VFIO_SET_IOMMU arg=1", "ioctl c VFIO_SET_IOMMU arg=3",
-                    "e = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close e", "close d"]))
+    mk.say(mk.pick(GROUP_CALLS + [
+        "e = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close e", "close d"]))
 
 
 def compat_ioas(mk):

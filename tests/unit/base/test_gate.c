@@ -2,23 +2,13 @@
 /*
  * Gates: a writer goes only when everybody who came before its change has left.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-#include <pthread.h>
-
 #include "base/gate.h"
+#include "replaced.h"
 
 static struct gate gate;
 static atomic_bool synced;
-static atomic_bool stop;
 
 static void *sync_once(void *arg)
 {
@@ -81,65 +71,27 @@ static void newcomers_do_not_hold_the_writer_up(void **state)
 	gate_leave(&gate, token);
 }
 
-/*
- * Stress: an object is replaced over and over, the old one is poisoned after
- * gate_sync(). Nobody inside may see poison; ThreadSanitizer checks the order.
- */
-static _Atomic(uint64_t *) object;
-static atomic_uint poisoned;
-
-static void *reader(void *arg)
+static unsigned enter(void)
 {
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		unsigned token = gate_enter(&gate);
-		uint64_t *p = atomic_load_explicit(&object, memory_order_acquire);
-
-		for (unsigned i = 0; i < 4; i++)
-			if (p[i] != 7)
-				atomic_fetch_add(&poisoned, 1);
-		gate_leave(&gate, token);
-	}
-	return NULL;
+	return gate_enter(&gate);
 }
 
-static void *writer(void *arg)
+static void leave(unsigned token)
 {
-	for (unsigned i = 0; i < 2000; i++) {
-		uint64_t *fresh = malloc(4 * sizeof(*fresh));
-		uint64_t *old;
+	gate_leave(&gate, token);
+}
 
-		for (unsigned j = 0; j < 4; j++)
-			fresh[j] = 7;
-		old = atomic_exchange(&object, fresh);
-		gate_sync(&gate);
-		for (unsigned j = 0; j < 4; j++)
-			old[j] = 666;
-		free(old);
-	}
-	return NULL;
+static void gate_synced(void)
+{
+	gate_sync(&gate);
 }
 
 static void nobody_inside_sees_what_was_taken_away(void **state)
 {
-	uint64_t *first = malloc(4 * sizeof(*first));
-	pthread_t readers[3];
-	pthread_t writers[2];
+	const struct replaced_ways ways = { enter, leave, gate_synced, 2000, NULL };
 
-	for (unsigned i = 0; i < 4; i++)
-		first[i] = 7;
-	atomic_store(&object, first);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&readers[i], NULL, reader, NULL), 0);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&writers[i], NULL, writer, NULL), 0);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(writers[i], NULL);
-	atomic_store(&stop, true);
-	for (unsigned i = 0; i < 3; i++)
-		pthread_join(readers[i], NULL);
-	assert_int_equal(atomic_load(&poisoned), 0);
+	replaced_stress(&ways);
 	assert_int_equal(atomic_load(&gate.inside), 0);
-	free(atomic_load(&object));
 }
 
 int main(void)

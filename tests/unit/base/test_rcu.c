@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "base/rcu.h"
+#include "replaced.h"
 
 static atomic_bool synced, stop;
 
@@ -271,87 +272,39 @@ static void a_program_with_many_keys_allocates_nothing(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* Stress: an object is replaced over and over, and the old one poisoned after rcu_sync(). */
-static _Atomic(uint64_t *) object;
-static atomic_uint poisoned;
-
-static void *reader(void *arg)
+static void sync_all(void)
 {
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		unsigned token = rcu_enter();
-		uint64_t *p = atomic_load_explicit(&object, memory_order_acquire);
-
-		for (unsigned i = 0; i < 4; i++)
-			if (p[i] != 7)
-				atomic_fetch_add(&poisoned, 1);
-		rcu_leave(token);
-	}
-	return NULL;
+	rcu_sync();
 }
 
-static void *writer_thread(void *arg)
-{
-	for (unsigned i = 0; i < 300; i++) {
-		uint64_t *fresh = malloc(4 * sizeof(*fresh));
-		uint64_t *old;
-
-		for (unsigned j = 0; j < 4; j++)
-			fresh[j] = 7;
-		old = atomic_exchange(&object, fresh);
-		rcu_sync();
-		for (unsigned j = 0; j < 4; j++)
-			old[j] = 666;
-		free(old);
-	}
-	return NULL;
-}
+static struct replaced_ways ways = { rcu_enter, rcu_leave, sync_all, 300, NULL };
 
 /* Readers are interrupted by a handler that looks, too. */
 static void look_in_handler(int sig)
 {
 	unsigned token = rcu_enter();
-	const uint64_t *p = atomic_load_explicit(&object, memory_order_acquire);
 
-	if (p[0] != 7 || p[3] != 7 || rcu_sync() != -EDEADLK)
-		atomic_fetch_add(&poisoned, 1);
+	replaced_look();
+	if (rcu_sync() != -EDEADLK)
+		atomic_fetch_add(&replaced_poison, 1);
 	rcu_leave(token);
 }
 
-static bool interrupt;
-
-static void run_stress(void)
+static void interrupt(const pthread_t *readers)
 {
-	uint64_t *first = malloc(4 * sizeof(*first));
-	pthread_t readers[3], writers[2];
-
-	for (unsigned i = 0; i < 4; i++)
-		first[i] = 7;
-	atomic_store(&object, first);
-	atomic_store(&stop, false);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&readers[i], NULL, reader, NULL), 0);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&writers[i], NULL, writer_thread, NULL), 0);
-	for (unsigned i = 0; interrupt && i < 20000; i++)
-		pthread_kill(readers[i % 3], SIGUSR1);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(writers[i], NULL);
-	atomic_store(&stop, true);
-	for (unsigned i = 0; i < 3; i++)
-		pthread_join(readers[i], NULL);
-	assert_int_equal(atomic_load(&poisoned), 0);
-	free(atomic_load(&object));
+	for (unsigned i = 0; i < 20000; i++)
+		pthread_kill(readers[i % REPLACED_READERS], SIGUSR1);
 }
 
 static void nobody_inside_sees_what_was_taken_away(void **state)
 {
-	run_stress();
+	replaced_stress(&ways);
 }
 
 static void nor_without_membarrier(void **state)
 {
 	rcu_set_fenced(true);
-	run_stress();
+	replaced_stress(&ways);
 	rcu_set_fenced(false);
 }
 
@@ -360,9 +313,9 @@ static void nor_in_signal_handlers(void **state)
 	struct sigaction act = { .sa_handler = look_in_handler, .sa_flags = SA_RESTART }, old;
 
 	sigaction(SIGUSR1, &act, &old);
-	interrupt = true;
-	run_stress();
-	interrupt = false;
+	ways.meanwhile = interrupt;
+	replaced_stress(&ways);
+	ways.meanwhile = NULL;
 	sigaction(SIGUSR1, &old, NULL);
 }
 

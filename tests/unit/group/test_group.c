@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "group/group.h"
 #include "ioas/ioas.h"
+#include "member.h"
 #include "memory/owner.h"
 
 #define PAGE 4096u
@@ -24,19 +25,6 @@ static struct rf_group *group;
 static struct rf_device *devs[3];
 static struct rf_ioas *ioas;
 
-static struct rf_device *member(unsigned slot)
-{
-	const struct pci_address at = { .bus = 1, .slot = (uint8_t)slot };
-	struct rf_device *dev;
-	char *error;
-
-	if (device_new(&model, &at, NULL, &dev, &error))
-		fail_msg("%s", error);
-	dev->iommu = iommu_kind_find(NULL);
-	config_write(dev, 4, 4, 2);
-	return dev;
-}
-
 static int setup(void **state)
 {
 	log_set_level(LOG_ERROR);
@@ -44,8 +32,10 @@ static int setup(void **state)
 	assert_non_null(owner);
 	assert_int_equal(ioas_new(&ioas), 0);
 	assert_int_equal(group_new(7, &group), 0);
-	for (unsigned i = 0; i < 3; i++)
-		devs[i] = member(i);
+	for (unsigned i = 0; i < 3; i++) {
+		devs[i] = member_of(&model, i, DEVICE_NO_WISH);
+		assert_non_null(devs[i]);
+	}
 	assert_int_equal(group_add_device(group, devs[0]), 0);
 	assert_int_equal(group_add_device(group, devs[1]), 0);
 	memset(memory, 0, sizeof(memory));

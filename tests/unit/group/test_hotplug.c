@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 #include "ioas/ioas.h"
+#include "member.h"
 #include "memory/owner.h"
 #include "pasid/pasid.h"
 
@@ -59,16 +60,9 @@ static const struct rf_manager_ops manager = {
 
 static struct rf_device *member(unsigned slot)
 {
-	const struct pci_address at = { .bus = 1, .slot = (uint8_t)slot };
-	struct rf_device *dev;
-	char *error;
+	struct rf_device *dev = member_of(&model, slot, 4);
 
-	if (device_new(&model, &at, NULL, &dev, &error))
-		fail_msg("%s", error);
-	dev->iommu = iommu_kind_find(NULL);
-	dev->group_wish = 4;
-	dev->of_set = true;
-	config_write(dev, 4, 6, 2); /* memory and bus mastering */
+	assert_non_null(dev);
 	return dev;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fixture.h"
 #include "ioas/ioas.h"
+#include "member.h"
 #include "memory/owner.h"
 #include "pasid/pasid.h"
 
@@ -29,24 +30,9 @@ static struct rf_device *stays;
 static struct rf_group *group;
 static atomic_bool stop;
 
-static struct rf_device *member_of(const struct rf_pci_model *of, unsigned slot)
-{
-	const struct pci_address at = { .bus = 1, .slot = (uint8_t)slot };
-	struct rf_device *dev;
-	char *error;
-
-	if (device_new(of, &at, NULL, &dev, &error))
-		return NULL;
-	dev->iommu = iommu_kind_find(NULL);
-	dev->group_wish = 1;
-	dev->of_set = true;
-	config_write(dev, 4, 6, 2);
-	return dev;
-}
-
 static struct rf_device *member(unsigned slot)
 {
-	return member_of(&model, slot);
+	return member_of(&model, slot, 1);
 }
 
 /* Each newcomer is used by another thread for a while. */
@@ -203,7 +189,7 @@ static void pasids_are_attached_while_their_device_leaves(void **state)
 	for (unsigned i = 0; i < PASIDS; i++)
 		assert_int_equal(rf_pasid_alloc(pasids, 1, PASIDS, NULL, &pasid), 0);
 	assert_int_equal(group_set_add_device(set, "pci", member(0)), 0);
-	wanderer = member_of(&tagging_model, 1);
+	wanderer = member_of(&tagging_model, 1, 1);
 	config_write(wanderer, wanderer->cap_pasid + 6u, 1, 2);
 	assert_int_equal(group_set_add_device(set, "pci", wanderer), 0);
 	group = rf_device_group(wanderer);

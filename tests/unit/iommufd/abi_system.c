@@ -6,9 +6,7 @@
 #define ABI_TABLE abi_system
 #include "abi_table.h"
 #else
-#include <stddef.h>
-
-#include "abi_tables.h"
+#include "../abi.h"
 
 const struct abi_entry abi_system[] = { { NULL, 0 } };
 #endif

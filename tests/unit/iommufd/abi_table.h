@@ -4,22 +4,7 @@
  * with the system's <linux/iommufd.h>, by two files that each name their table;
  * test_abi.c compares them. What older headers of that name lack is left out.
  */
-#include <stddef.h>
-
-#include "abi_tables.h"
-
-#define VALUE(name)                               \
-	{                                         \
-#name, (unsigned long long)(name) \
-	}
-#define SIZE(type)                                   \
-	{                                            \
-		"sizeof " #type, sizeof(struct type) \
-	}
-#define AT(type, member)                                         \
-	{                                                        \
-#type "." #member, offsetof(struct type, member) \
-	}
+#include "../abi.h"
 
 const struct abi_entry ABI_TABLE[] = {
 	VALUE(IOMMU_DESTROY),
