@@ -248,9 +248,10 @@ static bool stray(struct driver *d)
 		.length = PAGE,
 		.iova = d->window.iova + d->window.length,
 	};
+	int err = ioctl(d->iommufd, IOMMU_IOAS_MAP, &map) ? errno : 0;
 
-	if (!ioctl(d->iommufd, IOMMU_IOAS_MAP, &map) || errno != EINVAL)
-		return wrong("errno of a map behind the window", EINVAL, (uint64_t)errno);
+	if (err != EINVAL)
+		return wrong("errno of a map behind the window", EINVAL, (uint64_t)err);
 	printf("outside   nothing can be mapped\n");
 	return true;
 }
