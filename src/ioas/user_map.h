@@ -58,6 +58,8 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 
 /* The least alignment of an IOVA and a length: 1 with nothing attached. */
 uint64_t ioas_alignment(struct rf_ioas *ioas);
+/* The largest page size of any window: what is made of such pages may be mapped in each. 0: no window. */
+uint64_t ioas_window_page(struct rf_ioas *ioas);
 
 /*
  * IOMMU_IOAS_ALLOW_IOVAS: replaces the list. -EINVAL for a range whose first is

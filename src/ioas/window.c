@@ -133,6 +133,18 @@ static int window_check(const struct rf_ioas *ioas, const struct window *window)
 	return ioas_usable(ioas, range->first, range->last) ? 0 : -EADDRINUSE;
 }
 
+uint64_t ioas_window_page(struct rf_ioas *ioas)
+{
+	uint64_t largest = 0;
+
+	pthread_mutex_lock(&ioas->lock);
+	for (unsigned i = 0; i < ioas->nr_windows; i++)
+		if (ioas->windows[i].page_size > largest)
+			largest = ioas->windows[i].page_size;
+	pthread_mutex_unlock(&ioas->lock);
+	return largest;
+}
+
 /* The page sizes that every attached IOMMU has itself. */
 static uint64_t common_page_sizes(const struct rf_ioas *ioas)
 {

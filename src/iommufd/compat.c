@@ -228,6 +228,7 @@ static long compat_unmap(struct iommufd_ctx *ctx, struct file_caller *caller, un
 static uint64_t compat_page_sizes(struct iommufd_ioas *ioas)
 {
 	uint64_t alignment = ioas_alignment(ioas->space);
+	uint64_t window_page = ioas_window_page(ioas->space);
 	uint64_t sizes = UINT64_MAX;
 
 	pthread_mutex_lock(&ioas->lock);
@@ -237,6 +238,9 @@ static uint64_t compat_page_sizes(struct iommufd_ioas *ioas)
 	/* sizes below a page stand for it, as what is mapped is cut into pages */
 	if (sizes & (PAGE - 1))
 		sizes = (sizes & ~(PAGE - 1)) | PAGE;
+	/* a caller maps in the smallest, in whichever window */
+	if (window_page)
+		sizes = (sizes & ~(window_page - 1)) | window_page;
 	return sizes > alignment ? sizes : alignment;
 }
 

@@ -69,6 +69,8 @@ static void machine_set_options(struct rf_machine *machine)
 	machine->iommu = &machine->kind;
 	machine->vfio.entry_limit = desc->entry_limit;
 	machine->vfio.unsafe_interrupts = desc->unsafe_interrupts;
+	/* where IOMMUs have windows of their own, Linux is not built with type1 */
+	machine->vfio.no_type1 = desc->iommu->nr_windows;
 	machine->vfio.hide_mmap = desc->hide_mmap;
 	machine->vfio.memlock = memlock_limit(desc);
 	machine->vfio.locked = &machine->locked;

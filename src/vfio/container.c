@@ -40,13 +40,18 @@ unwind:
 	return ret;
 }
 
+static bool container_supports(const struct container *c, unsigned long type)
+{
+	return !c->options->no_type1 && type1_supports(type);
+}
+
 static int container_set_iommu(struct container *c, unsigned long type)
 {
 	int ret;
 
 	if (!c->groups || c->type1.ioas)
 		return -EINVAL;
-	if (!type1_supports(type))
+	if (!container_supports(c, type))
 		return -ENODEV;
 	ret = type1_open(&c->type1, type, c->options);
 	if (ret)
@@ -62,7 +67,7 @@ static long container_check_extension(struct container *c, unsigned long extensi
 	/* without a mapping to update, there is nothing to claim about vaddr */
 	if (extension == VFIO_UPDATE_VADDR)
 		return c->type1.ioas != NULL;
-	return type1_supports(extension);
+	return container_supports(c, extension);
 }
 
 static long container_ioctl(struct file *file, struct file_caller *caller, unsigned long cmd,

@@ -45,6 +45,7 @@ struct vfio_claim_ops {
  * struct vfio_options - what the machine decides
  * @entry_limit: mappings a container may hold (type1's dma_entry_limit)
  * @unsafe_interrupts: allow assignment without interrupt remapping
+ * @no_type1: no container has an IOMMU of type1, as on a kernel for POWER
  * @hide_mmap: no region reports FLAG_MMAP (for VMMs under KVM)
  * @memlock: most bytes that may be mapped in all, UINT64_MAX: no limit
  * @locked: bytes that all containers have mapped, held against @memlock; NULL:
@@ -58,6 +59,7 @@ struct vfio_claim_ops {
 struct vfio_options {
 	uint32_t entry_limit;
 	bool unsafe_interrupts;
+	bool no_type1;
 	bool hide_mmap;
 	uint64_t memlock;
 	_Atomic uint64_t *locked;

@@ -335,6 +335,40 @@ static void a_container_keeps_to_the_windows_of_its_space(void **state)
 	assert_int_equal(gone.size, PAGE);
 }
 
+static uint64_t page_sizes(struct rig *rig)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	assert_int_equal(call(rig, VFIO_IOMMU_GET_INFO, &info), 0);
+	return info.iova_pgsizes;
+}
+
+/* A program maps in the smallest size it is told, wherever it has a range. */
+static void a_container_is_told_sizes_that_do_in_every_window(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t ioas = ioas_new_id(rig);
+	struct iommu_vfio_ioas set = { .size = sizeof(set),
+				       .ioas_id = ioas,
+				       .op = IOMMU_VFIO_IOAS_SET };
+	struct rf_ioas_create_window cmd = {
+		.size = sizeof(cmd),
+		.flags = RF_IOAS_WINDOW_FIXED_IOVA,
+		.ioas_id = ioas,
+		.length = 1 << 16,
+		.iova = BASE,
+		.page_size = 1 << 16,
+	};
+
+	assert_int_equal(call(rig, IOMMU_VFIO_IOAS, &set), 0);
+	assert_int_equal(create_at(rig, ioas, 2 * BASE, PAGE), 0);
+	assert_int_equal(page_sizes(rig) & -page_sizes(rig), PAGE);
+	assert_int_equal(call(rig, RF_IOAS_CREATE_WINDOW, &cmd), 0);
+	assert_int_equal(page_sizes(rig) & -page_sizes(rig), 1 << 16);
+	assert_int_equal(remove_at(rig, ioas, BASE), 0);
+	assert_int_equal(page_sizes(rig) & -page_sizes(rig), PAGE);
+}
+
 /* The nth allocation of every call fails: -ENOMEM, and nothing has changed. */
 static void every_allocation_may_fail(void **state)
 {
@@ -386,6 +420,7 @@ int main(void)
 		RIG_TEST(attaching_verifies_the_windows),
 		RIG_TEST(a_modelled_device_brings_what_it_reserves),
 		RIG_TEST(a_container_keeps_to_the_windows_of_its_space),
+		RIG_TEST(a_container_is_told_sizes_that_do_in_every_window),
 		RIG_TEST(every_allocation_may_fail),
 	};
 

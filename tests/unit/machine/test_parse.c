@@ -102,7 +102,11 @@ static void options_are_read(void **state)
 	assert_true(machine->desc->emulate_huge_pages);
 	assert_int_equal(machine->vfio.memlock, 8192);
 	assert_int_equal(machine->vfio.entry_limit, 16);
+	assert_false(machine->vfio.no_type1);
 	assert_null(machine->devices);
+	rf_machine_free(machine);
+	machine = machine_of("{ \"iommu\": \"spapr\" }");
+	assert_true(machine->vfio.no_type1);
 	rf_machine_free(machine);
 }
 

@@ -173,6 +173,25 @@ static void an_iommu_of_power_has_no_type1(void **state)
 	rig_close(rig, g);
 }
 
+static void a_machine_of_power_claims_no_type1(void **state)
+{
+	static const unsigned long extensions[] = {
+		VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_NESTING_IOMMU,
+		VFIO_UNMAP_ALL,	  VFIO_UPDATE_VADDR,
+	};
+	struct rig *rig = *state;
+	int c = rig_open_container(rig), g = rig_open_group(rig, 1);
+
+	rig->options.no_type1 = true;
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+		assert_int_equal(rig_ioctl_number(rig, c, VFIO_CHECK_EXTENSION, extensions[i]), 0);
+		assert_int_equal(rig_ioctl_number(rig, c, VFIO_SET_IOMMU, extensions[i]), -ENODEV);
+	}
+	assert_null(rig->groups[0]->ioas);
+	rig_close(rig, g);
+}
+
 static void failed_set_iommu_leaves_no_group_attached(void **state)
 {
 	struct rig *rig = *state;
@@ -293,6 +312,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			without_interrupt_remapping_only_unsafe_machines_assign, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_iommu_of_power_has_no_type1, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_machine_of_power_claims_no_type1, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(failed_set_iommu_leaves_no_group_attached, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(nesting_can_be_asked_about_but_not_had, setup,
