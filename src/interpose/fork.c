@@ -34,6 +34,7 @@
 #include "interpose/internal.h"
 #include "interpose/request.h"
 #include "interpose/service.h"
+#include "memory/owner.h"
 
 enum ownership { WIPED, SETTLING, OWNED };
 
@@ -54,6 +55,7 @@ static void abandon(void)
 {
 	owner_pid = sys_getpid();
 	alloc_small_abandon();
+	owner_abandon_all();
 	doorbell_abandon();
 	fd_abandon();
 	bar_abandon();

@@ -47,12 +47,15 @@ static void part_pin(struct rf_ioas *ioas, struct part *part)
 	pin_add(part->seg.owner, &part->pin);
 }
 
-static void part_hide(struct part *part, struct pin_hidden *hidden, uintptr_t user_addr)
+static void part_hide(struct rf_ioas *ioas, struct part *part, struct pin_hidden *hidden,
+		      uintptr_t user_addr)
 {
 	part->hidden = hidden;
 	part->user_addr = user_addr;
+	part->pin.holder = &ioas->holder;
 	part->seg.flags |= PART_HELD | PART_HIDDEN;
 	pin_hidden_get(part->seg.owner, hidden);
+	pin_hide(part->seg.owner, &part->pin);
 }
 
 /* The pins of a part go, not what it holds of pages or is charged for. */
@@ -63,6 +66,7 @@ static void part_unpin(struct part *part)
 	if (part->seg.flags & PART_HIDDEN) {
 		uintptr_t addr = part->user_addr;
 
+		pin_unhide(part->seg.owner, &part->pin);
 		pin_hidden_put(part->seg.owner, part->hidden);
 		part->seg.addr = addr;
 	} else {
@@ -141,7 +145,7 @@ static int slice_lay(struct rf_ioas *ioas, struct part *part)
 		}
 		part->seg.addr = place.addr + user_addr % PAGE;
 		if (place.hidden)
-			part_hide(part, place.hidden, user_addr);
+			part_hide(ioas, part, place.hidden, user_addr);
 		else
 			part_pin(ioas, part);
 		if (!next)
@@ -253,12 +257,17 @@ static int slice_adopt(struct rf_ioas *ioas, struct slice *slice, struct part *p
 static void slice_take(struct rf_ioas *ioas, struct slice *slice, struct part *part)
 {
 	for (; part; part = part_after(ioas, part)) {
-		bool pinned = (part->seg.flags & (PART_HELD | PART_HIDDEN)) == PART_HELD;
+		bool hidden = part->seg.flags & PART_HIDDEN;
+		bool pinned = !hidden && part->seg.flags & PART_HELD;
 
+		if (hidden)
+			pin_unhide(part->seg.owner, &part->pin);
 		if (pinned)
 			pin_del(part->seg.owner, &part->pin);
 		part->slice = slice;
 		slice->refs++;
+		if (hidden)
+			pin_hide(part->seg.owner, &part->pin);
 		if (pinned)
 			pin_add(part->seg.owner, &part->pin);
 	}

@@ -64,13 +64,17 @@ static void run_pin(struct pages *pages, struct run *run)
 {
 	run->pin.last = run->pin.addr + (run->last - run->first + 1) * PAGE - 1;
 	run->pin.holder = &pages->holder;
-	if (!run->hidden)
+	if (run->hidden)
+		pin_hide(pages->owner, &run->pin);
+	else
 		pin_add(pages->owner, &run->pin);
 }
 
 static void run_unpin(struct pages *pages, struct run *run)
 {
-	if (!run->hidden)
+	if (run->hidden)
+		pin_unhide(pages->owner, &run->pin);
+	else
 		pin_del(pages->owner, &run->pin);
 }
 
@@ -446,18 +450,40 @@ static const struct pin_holder_ops pages_pin_ops = {
 	.end = move_end,
 };
 
+/* A page that is asked for, and how many hold it. */
+struct tally {
+	uintptr_t addr;
+	unsigned count;
+};
+
 static bool pin_counts(struct pin *pin, void *arg)
 {
-	unsigned *count = arg;
+	struct tally *tally = arg;
 
-	*count += pin->holder->ops == &pages_pin_ops || ioas_pin_is_own(pin);
+	tally->count += pin->holder->ops == &pages_pin_ops || ioas_pin_is_own(pin);
+	return true;
+}
+
+static bool hidden_counts(struct pin *pin, void *arg)
+{
+	struct tally *tally = arg;
+	uintptr_t last;
+
+	if (pin->holder->ops == &pages_pin_ops)
+		last = pin->last;
+	else if (ioas_pin_is_own(pin))
+		last = ioas_pin_hidden_last(pin);
+	else
+		return true;
+	tally->count += (pin->addr & ~(PAGE - 1)) <= tally->addr && tally->addr <= last;
 	return true;
 }
 
 unsigned pages_pin_count(struct rf_owner *owner, uintptr_t addr)
 {
-	unsigned count = 0;
+	struct tally tally = { .addr = addr & ~(PAGE - 1) };
 
-	pin_visit(owner, addr, pin_counts, &count);
-	return count;
+	pin_visit(owner, tally.addr, pin_counts, &tally);
+	pin_visit_hidden(owner, hidden_counts, &tally);
+	return tally.count;
 }

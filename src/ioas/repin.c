@@ -97,16 +97,25 @@ void part_return(struct rf_ioas *ioas, struct part *part)
 
 	assert(!ret);
 	(void)ret;
-	if (part->seg.flags & PART_HIDDEN)
-		return;
-	part->pin.last = part->seg.addr + (part->seg.last - part->seg.first);
 	part->pin.holder = &ioas->holder;
+	if (part->seg.flags & PART_HIDDEN) {
+		pin_hide(part->seg.owner, &part->pin);
+		return;
+	}
+	part->pin.last = part->seg.addr + (part->seg.last - part->seg.first);
 	pin_add(part->seg.owner, &part->pin);
 }
 
 bool ioas_pin_is_own(const struct pin *pin)
 {
 	return pin->holder->ops == &ioas_pin_ops && !tree_entry(pin, struct part, pin)->slice;
+}
+
+uintptr_t ioas_pin_hidden_last(const struct pin *pin)
+{
+	const struct part *part = tree_entry(pin, struct part, pin);
+
+	return part->seg.addr + (part->seg.last - part->seg.first);
 }
 
 static void repin_end(struct pin *pin, const struct pin_shift *shift)

@@ -36,7 +36,7 @@
 #define PAGE_MASK   4095ull
 
 #define PART_JOINED (1u << 0) /* continues the area of the part before it */
-#define PART_HIDDEN (1u << 1) /* its memory is hidden: no pin */
+#define PART_HIDDEN (1u << 1) /* its memory is hidden */
 #define PART_LAZY   (1u << 2) /* held only while there is a domain */
 #define PART_HELD   (1u << 3) /* its memory is pinned, or hidden */
 #define PART_MORE   (1u << 4) /* the next part continues this area */
@@ -65,7 +65,8 @@ struct slice {
  * @gap: free IOVA right before it, in bytes
  * @max_gap: the largest @gap in the subtree
  * @seg: what domains translate; its flags are PART_*
- * @pin: its memory, while held and not hidden; its address is that of @seg
+ * @pin: its memory, while held; its address is that of @seg, and while that is hidden @hidden
+ *	and @user_addr have the place of its end
  * @before_addr: of @seg
  * @addr: of @seg
  * @hidden: the hidden memory it lies in
@@ -96,6 +97,9 @@ struct part {
 _Static_assert(offsetof(struct part, pin.addr) == offsetof(struct part, seg.addr) &&
 		       sizeof(uintptr_t) == 8,
 	       "a pin begins with the address that a segment ends with");
+_Static_assert(offsetof(struct part, user_addr) + sizeof(uintptr_t) <=
+		       offsetof(struct part, pin.node),
+	       "what hidden memory needs of a pin is left");
 
 /**
  * struct ioas_domain - a domain of an address space
@@ -208,6 +212,8 @@ struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova);
 void part_return(struct rf_ioas *ioas, struct part *part);
 /* Whether @pin is that of a part with its memory to itself. */
 bool ioas_pin_is_own(const struct pin *pin);
+/* The last byte of such a pin, which is of hidden memory. */
+uintptr_t ioas_pin_hidden_last(const struct pin *pin);
 
 /* domains.c: enter an area, from its first part to @last, into every domain, or none: 0 or -ENOMEM. */
 int ioas_enter(struct rf_ioas *ioas, const struct segment *seg);

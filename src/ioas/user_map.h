@@ -103,7 +103,8 @@ uint64_t account_pages(const struct account *account, enum account_mode mode);
 
 /*
  * How many pages objects hold the page of @owner at @addr pinned just now (by
- * a domain or an access): what a page's pin count would be on Linux.
+ * a domain or an access). @addr may be hidden memory. Linux counts a page's pins
+ * wherever it is mapped; here that is the sum of all places.
  */
 unsigned pages_pin_count(struct rf_owner *owner, uintptr_t addr);
 

@@ -201,7 +201,9 @@ static int area_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova)
 		if (held) {
 			ioas_leave(ioas, part->seg.first, part->seg.last);
 			ioas_settle(ioas);
-			if (!(part->seg.flags & PART_HIDDEN))
+			if (part->seg.flags & PART_HIDDEN)
+				pin_unhide(part->seg.owner, &part->pin);
+			else
 				pin_del(part->seg.owner, &part->pin);
 		}
 		tail = part_cut(ioas, part, iova);

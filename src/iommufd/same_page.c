@@ -1,90 +1,53 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The same address of the same owner is the same memory. So is the same place of
- * the same file in two shared mappings: a program may have several, and where it
- * lets one go, devices keep a view of their own. That is looked up in the
- * process's memory map, which a test may take the time for.
+ * the same file in two shared mappings, of one process or of two: a program may have
+ * several, children inherit them, and where it lets one go or takes a right away
+ * devices have a view of their own. That is looked up in the processes' memory maps,
+ * which a test may take the time for.
  */
 #include "iommufd/same_page.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/sys.h"
+#include "ioas/user_map.h"
+#include "memory/owner.h"
+#include "memory/vma.h"
 
-/**
- * struct origin - what is mapped at an address
- * @left: bytes from the address to the end of its mapping
- */
-struct origin {
-	bool shared;
-	uint64_t offset;
-	uint64_t inode;
-	unsigned major, minor;
-	uint64_t left;
-};
+#define PAGE 4096ull
 
-/* A line of the memory map that holds @addr. */
-static bool origin_parse(const char *line, uintptr_t addr, struct origin *out)
+static bool vma_take(const struct vma *vma, void *arg)
 {
-	uint64_t first, end;
-	char rights[8];
-
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &first, &end,
-		   rights, &out->offset, &out->major, &out->minor, &out->inode) != 7 ||
-	    addr < first || addr >= end)
-		return false;
-	out->shared = rights[3] == 's';
-	out->offset += addr - first;
-	out->left = end - addr;
-	return true;
+	*(struct vma *)arg = *vma;
+	return false;
 }
 
-static bool origin_find(uintptr_t addr, struct origin *out)
+/* The mapping that holds @addr. */
+static bool vma_at(struct rf_owner *owner, uintptr_t addr, struct vma *out)
 {
-	char buf[8192];
-	size_t len = 0;
-	bool found = false;
-	ssize_t got;
-	int fd;
+	return !owner_each_vma(owner, addr, vma_take, out) && out->first <= addr;
+}
 
-	fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	while (!found && (got = sys_read(fd, buf + len, sizeof(buf) - 1 - len)) > 0) {
-		char *line = buf, *end;
-
-		len += (size_t)got;
-		buf[len] = '\0';
-		for (; !found && (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			found = origin_parse(line, addr, out);
-		}
-		len -= (size_t)(line - buf);
-		memmove(buf, line, len);
-	}
-	sys_close(fd);
-	return found;
+static bool same_file(const struct vma *a, const struct vma *b)
+{
+	return a->shared && b->shared && a->inode == b->inode && a->device == b->device;
 }
 
 bool same_memory(struct rf_owner *a, uintptr_t addr_a, struct rf_owner *b, uintptr_t addr_b,
 		 uint64_t length)
 {
-	struct origin x, y;
-
-	if (a != b || addr_a == addr_b)
-		return a == b;
+	if (a == b && addr_a == addr_b)
+		return true;
 	while (length) {
-		uint64_t n;
+		uint64_t left_a, left_b, n;
+		struct vma x, y;
 
-		if (!origin_find(addr_a, &x) || !origin_find(addr_b, &y))
+		if (!vma_at(a, addr_a, &x) || !vma_at(b, addr_b, &y) || !same_file(&x, &y) ||
+		    x.offset + (addr_a - x.first) != y.offset + (addr_b - y.first))
 			return false;
-		if (!x.shared || !y.shared || x.inode != y.inode || x.major != y.major ||
-		    x.minor != y.minor || x.offset != y.offset)
-			return false;
-		n = x.left < y.left ? x.left : y.left;
+		left_a = x.last - addr_a + 1;
+		left_b = y.last - addr_b + 1;
+		n = left_a < left_b ? left_a : left_b;
 		if (n >= length)
 			break;
 		length -= n;
@@ -92,4 +55,64 @@ bool same_memory(struct rf_owner *a, uintptr_t addr_a, struct rf_owner *b, uintp
 		addr_b += n;
 	}
 	return true;
+}
+
+/**
+ * struct tally - pages of a shared mapping, and who holds them pinned
+ * @vma: the mapping
+ * @offset: of the first page, in the file
+ * @nr: how many
+ * @owner: whose mappings are looked at now
+ */
+struct tally {
+	struct vma vma;
+	uint64_t offset;
+	uint64_t nr;
+	struct rf_owner *owner;
+	unsigned *counts;
+};
+
+/* Any mapping of an owner: the pages asked for that are there, too. */
+static bool tally_vma(const struct vma *vma, void *arg)
+{
+	struct tally *tally = arg;
+	uint64_t end = vma->offset + (vma->last - vma->first) + 1;
+
+	if (!same_file(vma, &tally->vma))
+		return true;
+	for (uint64_t i = 0; i < tally->nr; i++) {
+		uint64_t offset = tally->offset + i * PAGE;
+
+		if (vma->offset <= offset && offset < end)
+			tally->counts[i] +=
+				pages_pin_count(tally->owner, vma->first + (offset - vma->offset));
+	}
+	return true;
+}
+
+static bool tally_owner(struct rf_owner *owner, void *arg)
+{
+	struct tally *tally = arg;
+
+	tally->owner = owner;
+	return owner_each_vma(owner, 0, tally_vma, tally);
+}
+
+uint64_t same_page_pins(struct rf_owner *owner, uintptr_t addr, uint64_t nr, unsigned *counts)
+{
+	struct tally tally = { .counts = counts };
+	uint64_t most;
+
+	if (!vma_at(owner, addr, &tally.vma))
+		return 0;
+	most = (tally.vma.last - addr) / PAGE + 1;
+	tally.nr = nr < most ? nr : most;
+	tally.offset = tally.vma.offset + (addr - tally.vma.first);
+	memset(counts, 0, tally.nr * sizeof(*counts));
+	if (tally.vma.shared)
+		owner_each(tally_owner, &tally);
+	else
+		for (uint64_t i = 0; i < tally.nr; i++)
+			counts[i] = pages_pin_count(owner, addr + i * PAGE);
+	return tally.nr;
 }

@@ -24,6 +24,7 @@
 	(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_HUGE_IOVA | MOCK_FLAGS_DEVICE_PASID)
 #define DIRTY_BITS_MAX (8ull << 24) /* of a bitmap of 16 MiB */
 #define BITMAP_CHUNK   256u
+#define COUNTS	       256u /* of pages, at a time */
 
 /* The least memory that Linux's batches can work with; there are none here. */
 #define LIMIT_MIN 12u
@@ -233,16 +234,25 @@ static int selftest_check_map(struct ucmd *u)
 static int selftest_check_refs(struct ucmd *u)
 {
 	const struct iommu_test_cmd *cmd = &u->cmd.test;
-	uint64_t length = cmd->check_refs.length;
+	uint64_t nr = cmd->check_refs.length / PAGE;
 	uint64_t uptr = cmd->check_refs.uptr;
+	unsigned counts[COUNTS];
 
-	if ((length | uptr) % PAGE || length > UINT64_MAX - uptr)
+	if ((cmd->check_refs.length | uptr) % PAGE || cmd->check_refs.length > UINT64_MAX - uptr)
 		return -EINVAL;
-	for (; length; length -= PAGE, uptr += PAGE) {
-		if (owner_probe(u->caller->owner, uptr, PAGE, RF_READ))
+	while (nr) {
+		uint64_t n =
+			same_page_pins(u->caller->owner, uptr, nr < COUNTS ? nr : COUNTS, counts);
+
+		if (!n)
 			return -EFAULT;
-		if (pages_pin_count(u->caller->owner, uptr) != cmd->check_refs.refs)
-			return -EIO;
+		for (uint64_t i = 0; i < n; i++, uptr += PAGE) {
+			if (owner_probe(u->caller->owner, uptr, PAGE, RF_READ))
+				return -EFAULT;
+			if (counts[i] != cmd->check_refs.refs)
+				return -EIO;
+		}
+		nr -= n;
 	}
 	return 0;
 }

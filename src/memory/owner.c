@@ -269,6 +269,78 @@ void owner_put(struct rf_owner *owner)
 		owner_remote_put(owner);
 }
 
+bool owner_walk_vmas(struct vma_walk *walk, uintptr_t addr,
+		     bool (*each)(const struct vma *vma, void *arg), void *arg)
+{
+	struct vma vma;
+
+	while (!vma_walk_find(walk, addr, &vma)) {
+		if (!each(&vma, arg))
+			return false;
+		addr = vma.last + 1;
+	}
+	return true;
+}
+
+bool owner_each_vma(struct rf_owner *owner, uintptr_t addr,
+		    bool (*each)(const struct vma *vma, void *arg), void *arg)
+{
+	struct vma_walk walk;
+	bool all;
+
+	if (owner->remote)
+		return owner_remote_each_vma(owner, addr, each, arg);
+	if (vma_walk_begin(&walk))
+		return true;
+	all = owner_walk_vmas(&walk, addr, each, arg);
+	vma_walk_end(&walk);
+	return all;
+}
+
+/* All owners; outside their own locks. */
+static pthread_mutex_t owners_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rf_owner *owners;
+
+static void owner_list(struct rf_owner *owner)
+{
+	pthread_mutex_lock(&owners_lock);
+	owner->next = owners;
+	owner->link = &owners;
+	if (owners)
+		owners->link = &owner->next;
+	owners = owner;
+	pthread_mutex_unlock(&owners_lock);
+}
+
+void owner_unlist(struct rf_owner *owner)
+{
+	pthread_mutex_lock(&owners_lock);
+	if (owner->link) {
+		*owner->link = owner->next;
+		if (owner->next)
+			owner->next->link = owner->link;
+		owner->link = NULL;
+	}
+	pthread_mutex_unlock(&owners_lock);
+}
+
+void owner_abandon_all(void)
+{
+	pthread_mutex_init(&owners_lock, NULL);
+	owners = NULL;
+}
+
+bool owner_each(bool (*each)(struct rf_owner *owner, void *arg), void *arg)
+{
+	bool all = true;
+
+	pthread_mutex_lock(&owners_lock);
+	for (struct rf_owner *owner = owners; owner && all; owner = owner->next)
+		all = each(owner, arg);
+	pthread_mutex_unlock(&owners_lock);
+	return all;
+}
+
 bool owner_moves(const struct rf_owner *owner)
 {
 	return !owner->remote;
@@ -289,6 +361,7 @@ struct rf_owner *owner_new_self(void)
 		return NULL;
 	}
 	slab_unreserve(&owner->hidden);
+	owner_list(owner);
 	return owner;
 }
 
@@ -296,6 +369,7 @@ void owner_free(struct rf_owner *owner)
 {
 	if (!owner)
 		return;
+	owner_unlist(owner);
 	slab_destroy(&owner->hidden);
 	pthread_mutex_destroy(&owner->moving);
 	pthread_mutex_destroy(&owner->lock);

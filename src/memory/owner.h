@@ -53,6 +53,25 @@ void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len
 void owner_get(struct rf_owner *owner);
 void owner_put(struct rf_owner *owner);
 
+struct vma;
+
+/*
+ * Calls @each for the owner's mappings from the one that holds @addr on, up to its last
+ * or until @each says false: false. Of a process that is gone there are those that a pin
+ * keeps. @each takes no lock but owners' own, as pin_visit() does.
+ */
+bool owner_each_vma(struct rf_owner *owner, uintptr_t addr,
+		    bool (*each)(const struct vma *vma, void *arg), void *arg);
+
+/*
+ * Calls @each for every owner there is, of all machines, until it says false: false. None
+ * goes meanwhile; @each makes and frees none.
+ */
+bool owner_each(bool (*each)(struct rf_owner *owner, void *arg), void *arg);
+
+/* In a child: none of them is ours, and nobody holds a lock. */
+void owner_abandon_all(void);
+
 /* Whether its pages can move under DMA (pin.h): this process's only, whose owner stays. */
 bool owner_moves(const struct rf_owner *owner);
 

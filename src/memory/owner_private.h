@@ -17,6 +17,7 @@
 #define MOVE_HOLDERS	    16
 
 struct owner_remote;
+struct vma_walk;
 
 struct owner_range {
 	uintptr_t first;
@@ -56,10 +57,13 @@ struct pin_move {
 /**
  * struct rf_owner - a process's memory
  * @remote: it is another one's than this process's: see owner_remote.c; NULL: it is ours
+ * @next: in the list of all, under its lock
+ * @link: what points at it there
  * @lock: protects what follows, up to @moving; innermost
  * @pins: by address, struct pin
  * @nr_pins: how many; read without the lock
  * @hidden: struct pin_hidden objects
+ * @hidden_pins: those of hidden memory: a list, linked by node.right and back by node.left
  * @devices: BAR mappings, in no order
  * @nr_devices: how many; read without the lock
  * @moving: held while pages move; outermost, before the holders' locks
@@ -69,10 +73,13 @@ struct pin_move {
  */
 struct rf_owner {
 	struct owner_remote *remote;
+	struct rf_owner *next;
+	struct rf_owner **link;
 	pthread_mutex_t lock;
 	struct tree pins;
 	_Atomic uint64_t nr_pins;
 	struct slab hidden;
+	struct tree_node *hidden_pins;
 	struct owner_range devices[OWNER_DEVICE_RANGES];
 	atomic_uint nr_devices;
 
@@ -88,6 +95,13 @@ int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const v
 int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,
 		     size_t len);
 int owner_remote_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
+bool owner_remote_each_vma(struct rf_owner *owner, uintptr_t addr,
+			   bool (*each)(const struct vma *vma, void *arg), void *arg);
+/* owner.c: what has begun: all mappings from @addr on. */
+bool owner_walk_vmas(struct vma_walk *walk, uintptr_t addr,
+		     bool (*each)(const struct vma *vma, void *arg), void *arg);
+/* Out of the list of all: owner_each() calls for it no more. Any number of times. */
+void owner_unlist(struct rf_owner *owner);
 void owner_remote_get(struct rf_owner *owner);
 void owner_remote_put(struct rf_owner *owner);
 /* Its last pin may have gone. Without the owner's lock. */

@@ -18,7 +18,8 @@
  * Unlike the kernel's pins, a page that the process unmaps is gone for devices
  * too: DMA to it faults.
  *
- * Lock: remote->lock around the keeper and the walk of the map; innermost.
+ * Lock: remote->lock around the keeper and the walk of the map; innermost but for the
+ * owner's own.
  */
 #include "memory/owner_remote.h"
 
@@ -93,6 +94,7 @@ void owner_remote_put(struct rf_owner *owner)
 
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	owner_unlist(owner);
 	hidden_close(&r->keeper);
 	hidden_close(&r->alive);
 	hidden_close(&r->mem);
@@ -283,4 +285,21 @@ int owner_remote_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uin
 	if (!ret && (copy_by_mem(r, addr, &byte, NULL, 1) || copy_by_mem(r, last, &byte, NULL, 1)))
 		ret = -EFAULT;
 	return ret;
+}
+
+bool owner_remote_each_vma(struct rf_owner *owner, uintptr_t addr,
+			   bool (*each)(const struct vma *vma, void *arg), void *arg)
+{
+	struct owner_remote *r = owner->remote;
+	struct vma_walk walk;
+	unsigned token;
+	bool all;
+
+	pthread_mutex_lock(&r->lock);
+	token = hidden_enter();
+	vma_walk_begin_fd(&walk, hidden_number(&r->maps));
+	all = owner_walk_vmas(&walk, addr, each, arg);
+	hidden_leave(token);
+	pthread_mutex_unlock(&r->lock);
+	return all;
 }

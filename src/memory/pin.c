@@ -143,6 +143,38 @@ void pin_visit(struct rf_owner *owner, uintptr_t addr, bool (*each)(struct pin *
 	pthread_mutex_unlock(&owner->lock);
 }
 
+void pin_hide(struct rf_owner *owner, struct pin *pin)
+{
+	pthread_mutex_lock(&owner->lock);
+	pin->node.left = NULL;
+	pin->node.right = owner->hidden_pins;
+	if (owner->hidden_pins)
+		owner->hidden_pins->left = &pin->node;
+	owner->hidden_pins = &pin->node;
+	pthread_mutex_unlock(&owner->lock);
+}
+
+void pin_unhide(struct rf_owner *owner, struct pin *pin)
+{
+	pthread_mutex_lock(&owner->lock);
+	if (pin->node.left)
+		pin->node.left->right = pin->node.right;
+	else
+		owner->hidden_pins = pin->node.right;
+	if (pin->node.right)
+		pin->node.right->left = pin->node.left;
+	pthread_mutex_unlock(&owner->lock);
+}
+
+void pin_visit_hidden(struct rf_owner *owner, bool (*each)(struct pin *pin, void *arg), void *arg)
+{
+	pthread_mutex_lock(&owner->lock);
+	for (struct tree_node *node = owner->hidden_pins; node; node = node->right)
+		if (!each(pin_of(node), arg))
+			break;
+	pthread_mutex_unlock(&owner->lock);
+}
+
 void pin_hold_dma(struct rf_owner *owner)
 {
 	pthread_mutex_lock(&owner->moving);

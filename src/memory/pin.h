@@ -117,6 +117,13 @@ struct pin {
 void pin_add(struct rf_owner *owner, struct pin *pin);
 void pin_del(struct rf_owner *owner, struct pin *pin);
 
+/*
+ * Pins of hidden memory stand apart: nothing moves it. Of such a pin @addr, @node and
+ * @holder alone are used. With the holder's lock held. Never fail.
+ */
+void pin_hide(struct rf_owner *owner, struct pin *pin);
+void pin_unhide(struct rf_owner *owner, struct pin *pin);
+
 /* References to hidden memory; the last one gives it back to the kernel. */
 void pin_hidden_get(struct rf_owner *owner, struct pin_hidden *hidden);
 void pin_hidden_put(struct rf_owner *owner, struct pin_hidden *hidden);
@@ -133,6 +140,9 @@ bool pin_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last);
  */
 void pin_visit(struct rf_owner *owner, uintptr_t addr, bool (*each)(struct pin *pin, void *arg),
 	       void *arg);
+
+/* The same for every pin of hidden memory, wherever it is. */
+void pin_visit_hidden(struct rf_owner *owner, bool (*each)(struct pin *pin, void *arg), void *arg);
 
 /*
  * Hold up DMA that fails to translate, as a move does, while a holder changes

@@ -98,9 +98,22 @@ static uintptr_t walk_hex(struct vma_walk *walk, int *end)
 	}
 }
 
-/* Reads one line, "7f00-7f01 rw-p ...", into walk->seen. */
+/* The same in decimal; the space behind it is read, too. */
+static uint64_t walk_decimal(struct vma_walk *walk, int *end)
+{
+	uint64_t value = 0;
+	int c;
+
+	while ((c = walk_getc(walk)) >= '0' && c <= '9')
+		value = value * 10 + (uint64_t)(c - '0');
+	*end = c;
+	return value;
+}
+
+/* Reads one line, "7f00-7f01 rw-p 1000 08:01 123 /a/name", into walk->seen. */
 static int walk_line(struct vma_walk *walk)
 {
+	uint64_t major;
 	int c;
 
 	walk->seen.first = walk_hex(walk, &c);
@@ -111,9 +124,13 @@ static int walk_line(struct vma_walk *walk)
 	walk->seen.writable = walk_getc(walk) == 'w';
 	walk_getc(walk);
 	walk->seen.shared = walk_getc(walk) == 's';
-	do
+	walk_getc(walk);
+	walk->seen.offset = walk_hex(walk, &c);
+	major = walk_hex(walk, &c);
+	walk->seen.device = major << 32 | walk_hex(walk, &c);
+	walk->seen.inode = walk_decimal(walk, &c);
+	while (c != '\n' && c != -1)
 		c = walk_getc(walk);
-	while (c != '\n' && c != -1);
 	return 0;
 }
 
@@ -133,6 +150,9 @@ int vma_walk_find(struct vma_walk *walk, uintptr_t addr, struct vma *out)
 			out->readable = query.vma_flags & MAP_QUERY_READABLE;
 			out->writable = query.vma_flags & MAP_QUERY_WRITABLE;
 			out->shared = query.vma_flags & MAP_QUERY_SHARED;
+			out->offset = query.vma_offset;
+			out->inode = query.inode;
+			out->device = (uint64_t)query.dev_major << 32 | query.dev_minor;
 			return 0;
 		}
 		if (ret == -ENOENT)

@@ -14,12 +14,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/**
+ * struct vma - a mapping
+ * @offset: of its first byte in what is mapped
+ * @inode: what is mapped, with @device: two shared mappings of the same are the same
+ *	memory where offsets meet. 0: nothing that has a name
+ * @device: numbers of what @inode is one of
+ */
 struct vma {
 	uintptr_t first;
 	uintptr_t last;
 	bool readable;
 	bool writable;
 	bool shared;
+	uint64_t offset;
+	uint64_t inode;
+	uint64_t device;
 };
 
 /**

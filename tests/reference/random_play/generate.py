@@ -22,7 +22,6 @@ class Maker:
         self.lines = []
         self.ids = {}
         self.last_id = 0
-        self.protected = False
 
     def made(self, *kinds):
         """An object of each kind, if the call succeeds: a guess at its id, for later calls."""
@@ -272,23 +271,19 @@ def access_close(mk):
 
 
 def check_refs(mk):
-    # pages that are no longer writable: mock/protected-refs
-    places = ["m+64K", "p"] if mk.protected else ["m", "m+4K", "m+64K", "p"]
     mk.say(f"ioctl i TEST/MD_CHECK_REFS length={mk.pick(['4K', '64K', '12K'])} "
-           f"uptr={mk.pick(places)} refs={mk.pick([0, 1, 2])}")
+           f"uptr={mk.pick(['m', 'm+4K', 'm+64K', 'p'])} refs={mk.pick([0, 1, 2])}")
 
 
 def ioas_child(mk):
     mk.say("fork")
-    # it maps nothing: whether memory of both is one page is known only while both are there
-    mk.pick([ioas_unmap, ioas_alloc, ioas_copy, ioas_ranges])(mk)
+    mk.pick([ioas_map, ioas_unmap, ioas_alloc, ioas_copy, ioas_ranges, check_refs])(mk)
     mk.say("end")
 
 
 def program_memory(mk):
     line = mk.pick(["munmap m+64K 4K", "fill m 64K 5", "mprotect m+4K 4K r", "mprotect m+4K 4K rw",
                     "m = mmap 4M at=m", "madvise p 64K dontneed", "hash m 256K", "hash p 128K"])
-    mk.protected |= line.startswith("mprotect")
     mk.say(line)
 
 

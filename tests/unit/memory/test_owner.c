@@ -260,6 +260,9 @@ static void the_map_reads_the_same_by_ioctl_and_by_text(void **state)
 		assert_int_equal(vmas[0].readable, vmas[1].readable);
 		assert_int_equal(vmas[0].writable, vmas[1].writable);
 		assert_int_equal(vmas[0].shared, vmas[1].shared);
+		assert_int_equal(vmas[0].offset, vmas[1].offset);
+		assert_int_equal(vmas[0].inode, vmas[1].inode);
+		assert_int_equal(vmas[0].device, vmas[1].device);
 		if (vmas[0].first == (uintptr_t)p + 7 * PAGE) {
 			assert_true(vmas[0].shared && vmas[0].writable && !vmas[0].readable);
 			nr++;
@@ -277,6 +280,69 @@ static void the_map_reads_the_same_by_ioctl_and_by_text(void **state)
 		vma_walk_end(&walks[i]);
 	}
 	munmap(p, 9 * PAGE);
+}
+
+struct seen {
+	struct vma vmas[3];
+	unsigned nr;
+	unsigned most;
+};
+
+static bool see_vma(const struct vma *vma, void *arg)
+{
+	struct seen *seen = arg;
+
+	seen->vmas[seen->nr++] = *vma;
+	return seen->nr < seen->most;
+}
+
+static void mappings_are_told_from_an_address_on(void **state)
+{
+	int fd = memfd_create("visited", MFD_CLOEXEC);
+	char *p = mmap(NULL, 5 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct seen seen = { .most = 3 };
+
+	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+	assert_true(mmap(p + PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 2 * PAGE) ==
+		    p + PAGE);
+	assert_true(mmap(p + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 0) == p + 3 * PAGE);
+	assert_false(owner_each_vma(owner, (uintptr_t)p + PAGE + 1, see_vma, &seen));
+	assert_int_equal(seen.nr, 3);
+	assert_int_equal(seen.vmas[0].first, (uintptr_t)p + PAGE);
+	assert_int_equal(seen.vmas[0].offset, 2 * PAGE);
+	assert_int_equal(seen.vmas[1].first, (uintptr_t)p + 2 * PAGE);
+	assert_false(seen.vmas[1].shared);
+	assert_int_equal(seen.vmas[2].offset, 0);
+	assert_int_equal(seen.vmas[0].inode, seen.vmas[2].inode);
+	assert_int_equal(seen.vmas[0].device, seen.vmas[2].device);
+	assert_int_not_equal(seen.vmas[0].inode, seen.vmas[1].inode);
+	assert_true(owner_each_vma(owner, UINTPTR_MAX - PAGE, see_vma, &seen));
+	munmap(p, 5 * PAGE);
+	close(fd);
+}
+
+static bool see_owner(struct rf_owner *other, void *arg)
+{
+	struct rf_owner **wanted = arg;
+
+	return other != *wanted;
+}
+
+static void every_owner_is_told_until_it_goes(void **state)
+{
+	struct rf_owner *a = owner_new_self();
+	struct rf_owner *b = owner_new_self();
+
+	assert_false(owner_each(see_owner, &a));
+	assert_false(owner_each(see_owner, &b));
+	assert_false(owner_each(see_owner, &owner));
+	owner_free(a);
+	assert_true(owner_each(see_owner, &a));
+	assert_false(owner_each(see_owner, &b));
+	owner_free(b);
+	assert_true(owner_each(see_owner, &b));
+	assert_false(owner_each(see_owner, &owner));
 }
 
 static void no_memory_no_owner(void **state)
@@ -305,6 +371,8 @@ int main(void)
 		cmocka_unit_test(part_of_a_device_range_can_be_removed),
 		cmocka_unit_test(too_many_device_ranges_are_refused),
 		cmocka_unit_test(the_map_reads_the_same_by_ioctl_and_by_text),
+		cmocka_unit_test(mappings_are_told_from_an_address_on),
+		cmocka_unit_test(every_owner_is_told_until_it_goes),
 		cmocka_unit_test(no_memory_no_owner),
 	};
 

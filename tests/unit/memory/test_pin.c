@@ -482,6 +482,47 @@ static void the_programs_own_mremap_is_followed(void **state)
 	munmap(q, 20000 * PAGE);
 }
 
+static bool count_pins(struct pin *pin, void *arg)
+{
+	unsigned *seen = arg;
+
+	*seen |= 1u << pin->last; /* the test's own number of it */
+	return *seen != 14;
+}
+
+static unsigned hidden_pins(void)
+{
+	unsigned seen = 0;
+
+	pin_visit_hidden(owner, count_pins, &seen);
+	return seen;
+}
+
+static void hidden_pins_stand_apart(void **state)
+{
+	struct book book = { 0 };
+	char *p = pages(4);
+	struct pin pins[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		pins[i] = pin_at(&book, p + i * PAGE, PAGE);
+		pins[i].last = i;
+		pin_hide(owner, &pins[i]);
+	}
+	assert_false(pin_any(owner));
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, 4 * PAGE, PIN_UNMAP), 0);
+	assert_int_equal(hidden_pins(), 14); /* it stops when it is told to */
+	pin_unhide(owner, &pins[3]);
+	assert_int_equal(hidden_pins(), 7);
+	pin_unhide(owner, &pins[1]);
+	assert_int_equal(hidden_pins(), 5);
+	pin_unhide(owner, &pins[0]);
+	assert_int_equal(hidden_pins(), 4);
+	pin_unhide(owner, &pins[2]);
+	assert_int_equal(hidden_pins(), 0);
+	munmap(p, 4 * PAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +538,7 @@ int main(void)
 		cmocka_unit_test(a_pin_inside_a_page_keeps_all_of_it),
 		cmocka_unit_test(discarding_moves_private_pages_only),
 		cmocka_unit_test(the_programs_own_mremap_is_followed),
+		cmocka_unit_test(hidden_pins_stand_apart),
 	};
 
 	return cmocka_run_group_tests_name("pin", tests, make_owner, drop_owner);
