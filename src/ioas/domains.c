@@ -216,6 +216,17 @@ void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain)
 	pthread_mutex_unlock(&ioas->lock);
 }
 
+bool ioas_coherent(struct rf_ioas *ioas)
+{
+	struct ioas_domain *d;
+
+	pthread_mutex_lock(&ioas->lock);
+	for (d = ioas->domains; d && domain_kind(d->domain)->cache_coherency; d = d->next)
+		;
+	pthread_mutex_unlock(&ioas->lock);
+	return !d;
+}
+
 int ioas_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_t flags,
 		    struct domain **out)
 {

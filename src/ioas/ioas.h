@@ -76,6 +76,9 @@ uint64_t ioas_nr_areas(struct rf_ioas *ioas);
 int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct domain **out);
 void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain);
 
+/* Every domain that it has can refuse what is not coherent: also one that has none. */
+bool ioas_coherent(struct rf_ioas *ioas);
+
 /*
  * What may be mapped just now: the intersection of the attached kinds' ranges;
  * [0, 2^64 - 1] with none. Fills at most @max, returns how many there are.

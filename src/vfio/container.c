@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "group/group.h"
+#include "ioas/ioas.h"
 #include "vfio/abi.h"
 #include "vfio/group.h"
 
@@ -67,6 +68,8 @@ static long container_check_extension(struct container *c, unsigned long extensi
 	/* without a mapping to update, there is nothing to claim about vaddr */
 	if (extension == VFIO_UPDATE_VADDR)
 		return c->type1.ioas != NULL;
+	if (extension == VFIO_DMA_CC_IOMMU)
+		return c->type1.ioas && ioas_coherent(c->type1.ioas);
 	return container_supports(c, extension);
 }
 

@@ -192,6 +192,22 @@ static void a_machine_of_power_claims_no_type1(void **state)
 	rig_close(rig, g);
 }
 
+static void coherence_is_that_of_the_iommus(void **state)
+{
+	struct rig *rig = *state;
+	int c = rig_open_container(rig), g = rig_open_group(rig, 1), h = rig_open_group(rig, 2);
+
+	rig->devices[1]->iommu = iommu_kind_find("x86-39");
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU), 1);
+	assert_int_equal(rig_ioctl(rig, h, VFIO_GROUP_SET_CONTAINER, &c), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU), 0);
+	assert_int_equal(rig_ioctl(rig, h, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	assert_int_equal(rig_ioctl_number(rig, c, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU), 1);
+}
+
 static void failed_set_iommu_leaves_no_group_attached(void **state)
 {
 	struct rig *rig = *state;
@@ -314,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_iommu_of_power_has_no_type1, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_machine_of_power_claims_no_type1, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(coherence_is_that_of_the_iommus, setup, teardown),
 		cmocka_unit_test_setup_teardown(failed_set_iommu_leaves_no_group_attached, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(nesting_can_be_asked_about_but_not_had, setup,
