@@ -103,7 +103,7 @@ RF_API int rf_ioas_copy(struct rf_ioas *to, struct rf_ioas *from, uint64_t from_
  *
  * Return: 0; -EINVAL for a wrapping range or unknown flags, or in a windowed space
  * for one that is not inside one window and aligned to its page size; -ENOENT where
- * nothing is mapped or a mapping would be split; -EDEADLOCK when an access
+ * nothing is mapped or a mapping would be split; -EDEADLK when an access
  * (below) does not let go of a mapping though asked a hundred times: what came
  * before it is unmapped by then.
  */
@@ -229,7 +229,7 @@ RF_API int rf_ioas_create_window(struct rf_ioas *ioas, const struct rf_window *w
  * this returns.
  *
  * Return: 0; -ENOENT when no window begins there; -EBUSY while another thread removes
- * it; -EDEADLOCK when an access (below) does not let go of a mapping though asked a
+ * it; -EDEADLK when an access (below) does not let go of a mapping though asked a
  * hundred times: the window stays, with that mapping and those behind it.
  */
 RF_API int rf_ioas_remove_window(struct rf_ioas *ioas, uint64_t iova);

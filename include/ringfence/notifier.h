@@ -18,9 +18,10 @@
  * inside a callback, rf_listener_register() without replay,
  * rf_listener_unregister() of any listener, rf_region_lookup() and what only
  * looks may be called; what would start a round of telling inside another is
- * refused with -EDEADLK. From inside an operation of the IOMMU, only what looks. A callback may announce to another region, as long as no
- * callback of that one leads back. It must not wait for another thread that uses the
- * same region. Otherwise every function may be called from any thread.
+ * refused with -EDEADLK. From inside an operation of the IOMMU, only what looks.
+ * A callback may announce to another region, as long as no callback of that one
+ * leads back. It must not wait for another thread that uses the same region.
+ * Otherwise every function may be called from any thread.
  *
  * Source: the IOMMU notifiers of QEMU and their discussion in 2016.
  */

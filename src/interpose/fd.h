@@ -71,13 +71,19 @@ int fd_install(struct file *file, int oflags);
 /* The same for another process: the number is what to send there, and of no meaning here. */
 int fd_install_away(struct file *file, int oflags);
 
-/* A number that came from the kernel without our knowing: ours if its socket is, or another process's. */
+/*
+ * A number that came from the kernel without our knowing: ours if its socket is, or
+ * another process's.
+ */
 void fd_recognise(int fd);
 /* After exec: all of them. */
 void fd_recognise_all(void);
 /* A number that another process gave us a file under: itself, or a negative errno. */
 int fd_adopt(int fd, int oflags);
-/* The file of another process behind a number that is FD_FOREIGN: 0, then it is FD_FILE; or -ENODEV, -ENOMEM. */
+/*
+ * The file of another process behind a number that is FD_FOREIGN: 0, then it is FD_FILE;
+ * or -ENODEV, -ENOMEM.
+ */
 int fd_settle_foreign(int fd);
 /* In a child of fork: the number that led to a file of the parent, or -1. */
 int fd_of_file(const struct file *file);

@@ -47,7 +47,10 @@ enum { STOPPED, STARTING, RUNNING };
 static atomic_int state;
 static int epoll_fd = -1;
 
-/* Ask to be told of what comes through @sock; @what is an open file or, with the low bit set, a connection. */
+/*
+ * Ask to be told of what comes through @sock; @what is an open file or, with the low bit
+ * set, a connection.
+ */
 static void service_watch(int sock, void *what, bool connection)
 {
 	struct epoll_event event = {

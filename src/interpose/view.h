@@ -50,7 +50,10 @@ bool view_is_sysfs(const char *shown);
 void view_note_cwd(void);
 void view_note_dir(int fd);
 
-/* The working directory's name as the program knows it, into PATH_MAX bytes: true when in the session. */
+/*
+ * The working directory's name as the program knows it, into PATH_MAX bytes: true when in
+ * the session.
+ */
 bool view_cwd(char *buf);
 
 /* Whether a descriptor is of a file in the session's /sys. */

@@ -229,7 +229,10 @@ int pages_adopt(struct pages *pages, uint64_t first, uint64_t last, uintptr_t ad
 	return 0;
 }
 
-/* The run at or behind *index, and the pages before it, up to @last, that nobody holds: [*index, returned). */
+/*
+ * The run at or behind *index, and the pages before it, up to @last, that nobody holds:
+ * [*index, returned).
+ */
 static uint64_t runs_gap(const struct pages *pages, uint64_t index, uint64_t last, struct run **run)
 {
 	*run = run_from(pages, index);

@@ -208,7 +208,10 @@ extern const struct pin_holder_ops ioas_pin_ops;
  * part is joined. slab_reserve() has seen to it that there is one.
  */
 struct part *part_cut(struct rf_ioas *ioas, struct part *part, uint64_t iova);
-/* A held part is where its segment says: pin it there, and let devices have it, with tables reserved. */
+/*
+ * A held part is where its segment says: pin it there, and let devices have it, with
+ * tables reserved.
+ */
 void part_return(struct rf_ioas *ioas, struct part *part);
 /* Whether @pin is that of a part with its memory to itself. */
 bool ioas_pin_is_own(const struct pin *pin);
@@ -299,7 +302,7 @@ int place_choose(struct rf_ioas *ioas, uint64_t addr, uint64_t length, uint32_t 
 
 /*
  * user_unmap.c: unmap as iommufd does, area by area. The lock is held, and dropped
- * while accesses are asked to let go. 0, -ENOENT, -EDEADLOCK.
+ * while accesses are asked to let go. 0, -ENOENT, -EDEADLK.
  */
 int space_unmap(struct rf_ioas *ioas, uint64_t first, uint64_t last, bool dropped,
 		uint64_t *unmapped);

@@ -43,7 +43,7 @@ int ioas_user_copy(struct rf_ioas *dst, struct rf_ioas *src, uint64_t src_iova, 
  * IOMMU_IOAS_UNMAP: whole areas; (0, UINT64_MAX) everything, which is 0 even of
  * nothing. -EINVAL for length 0; -EOVERFLOW; -ENOENT where nothing is mapped or an
  * area reaches beyond the range: areas before it are gone by then, as on Linux;
- * -EDEADLOCK when an access does not let go though asked.
+ * -EDEADLK when an access does not let go though asked.
  */
 int ioas_user_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 
@@ -58,7 +58,10 @@ int ioas_compat_unmap(struct rf_ioas *ioas, uint64_t iova, uint64_t length, uint
 
 /* The least alignment of an IOVA and a length: 1 with nothing attached. */
 uint64_t ioas_alignment(struct rf_ioas *ioas);
-/* The largest page size of any window: what is made of such pages may be mapped in each. 0: no window. */
+/*
+ * The largest page size of any window: what is made of such pages may be mapped in each.
+ * 0: no window.
+ */
 uint64_t ioas_window_page(struct rf_ioas *ioas);
 
 /*
@@ -76,7 +79,10 @@ int ioas_set_allowed(struct rf_ioas *ioas, const struct iommu_range *ranges, uns
 int ioas_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who);
 void ioas_unreserve(struct rf_ioas *ioas, const void *who);
 
-/* The ranges that IOMMU_IOAS_IOVA_RANGES reports, in order; returns how many there are, fills at most @max. */
+/*
+ * The ranges that IOMMU_IOAS_IOVA_RANGES reports, in order; returns how many there are,
+ * fills at most @max.
+ */
 unsigned ioas_iova_ranges(struct rf_ioas *ioas, struct iommu_range *out, unsigned max);
 
 /*

@@ -84,7 +84,7 @@ int space_unmap(struct rf_ioas *ioas, uint64_t first, uint64_t last, bool droppe
 		if (part->seg.first != asked)
 			tries = 0;
 		if (++tries > MAX_TRIES)
-			return -EDEADLOCK;
+			return -EDEADLK;
 		asked = part->seg.first;
 		first = asked;
 		part->slice->leaving = true;

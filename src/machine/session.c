@@ -253,7 +253,10 @@ static int session_check(const char *dir, char **error)
 static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *scratch_session; /* with the lock */
 
-/* The command may have ended, and its number be another process's: only a memory file of that name will do. */
+/*
+ * The command may have ended, and its number be another process's: only a memory file of
+ * that name will do.
+ */
 static int scratch_open(const struct rf_device *dev)
 {
 	static const char want[] = "/memfd:" SCRATCH_NAME;

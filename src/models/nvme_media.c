@@ -4,9 +4,9 @@
  * straight between it and the driver's memory.
  *
  * Memory media are the device's scratch memory, which all programs of a session
- * share; reserved but not committed, so a terabyte costs what is written to it. File media are a shared mapping of
- * the file, and nothing else: no descriptor is kept, for a program may close
- * any number it likes. A store that the file system cannot take (truncated
+ * share; reserved but not committed, so a terabyte costs what is written to it.
+ * File media are a shared mapping of the file, and nothing else: no descriptor is
+ * kept, for a program may close any number it likes. A store that the file system cannot take (truncated
  * under us, disk full) faults. The engine's DMA copies turn that into an
  * error; what else touches file media here asks the kernel to do the copy
  * (process_vm_readv and writev of ourselves), which fails instead of faulting.

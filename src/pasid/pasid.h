@@ -14,7 +14,10 @@ int pasid_space_new(struct pasid_space **out);
 /* The machine that its numbers are of, for who must tell spaces apart; NULL at first. */
 void pasid_space_set_machine(struct pasid_space *space, const struct rf_machine *machine);
 const struct rf_machine *pasid_set_machine(const struct rf_pasid_set *set);
-/* Frees the sets and gives back the numbers that are left, too. No device may have anything attached. */
+/*
+ * Frees the sets and gives back the numbers that are left, too. No device may have
+ * anything attached.
+ */
 void pasid_space_free(struct pasid_space *space);
 
 /* As the public functions with a machine. */

@@ -72,8 +72,8 @@ int vfio_open_container(const struct vfio_options *options, struct file **out);
 
 /*
  * open("/dev/vfio/N"): -EBUSY while open (by a descriptor of the group or of one
- * of its devices) or while a device of it is bound by itself, -ENODEV when none of its devices is bound to vfio-pci;
- * -ENOMEM. What else stands in the way of assignment is told later, where Linux
+ * of its devices) or while a device of it is bound by itself; -ENODEV when none of
+ * its devices is bound to vfio-pci; -ENOMEM. What else stands in the way of assignment is told later, where Linux
  * does: -EPERM by SET_CONTAINER (not viable) and by SET_IOMMU (no interrupt
  * remapping). Exclusive opens across processes are the caller's business.
  */

@@ -14,7 +14,10 @@
 #define DEVID_OWNED 0
 #define DEVID_NONE  ~0u
 
-/* In a group's or a device's hot reset info; the headers of Debian 12 have neither the union nor the flags. */
+/*
+ * In a group's or a device's hot reset info; the headers of Debian 12 have neither the
+ * union nor the flags.
+ */
 struct hot_reset_info {
 	uint32_t argsz, flags, count;
 	struct {

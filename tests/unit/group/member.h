@@ -7,7 +7,10 @@
 
 #include "bus/device.h"
 
-/* @wish: the number of the group that it is to be in, or DEVICE_NO_WISH. Bus mastering is on. NULL: no memory. */
+/*
+ * @wish: the number of the group that it is to be in, or DEVICE_NO_WISH. Bus mastering is
+ * on. NULL: no memory.
+ */
 static inline struct rf_device *member_of(const struct rf_pci_model *model, unsigned slot, int wish)
 {
 	const struct pci_address at = { .bus = 1, .slot = (uint8_t)slot };

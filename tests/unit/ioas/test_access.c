@@ -146,7 +146,7 @@ static void a_holder_that_keeps_its_pin_is_a_deadlock(void **state)
 	assert_int_equal(user_map_at(0, p, PAGE), 0);
 	assert_int_equal(user_map_at(PAGE, p, PAGE), 0);
 	assert_int_equal(pin(PAGE, PAGE, out), 0);
-	assert_int_equal(user_unmap(0, 2 * PAGE), -EDEADLOCK);
+	assert_int_equal(user_unmap(0, 2 * PAGE), -EDEADLK);
 	assert_int_equal(holder.calls, 100);
 	assert_int_equal(ioas_nr_areas(ioas), 1);
 	/* nobody may use it any more */

@@ -216,7 +216,10 @@ static void windows_bound_what_is_remapped(void **state)
 	munmap(start, 9 * PAGE);
 }
 
-/* Random remappings, some of which run out of memory, of 2048 pages, of which devices see the middle as two 2 MiB slots. */
+/*
+ * Random remappings, some of which run out of memory, of 2048 pages, of which devices see
+ * the middle as two 2 MiB slots.
+ */
 #define NR    2048u
 #define FIRST (GIB - NR / 2 * PAGE)
 

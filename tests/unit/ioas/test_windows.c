@@ -476,7 +476,7 @@ static void removal_asks_accesses_to_let_go(void **state)
 	assert_int_equal(create_at(MIB, MIB, 0), 0);
 	assert_int_equal(user_map_at(MIB, memory, PAGE), 0);
 	assert_int_equal(rf_access_pin(access_, MIB, PAGE, &pinned, RF_ACCESS_WRITE), 0);
-	assert_int_equal(rf_ioas_remove_window(ioas, MIB), -EDEADLOCK);
+	assert_int_equal(rf_ioas_remove_window(ioas, MIB), -EDEADLK);
 	assert_int_equal(asked, 100);
 	/* the window stays, and is one again */
 	assert_int_equal(nr_windows(), 1);

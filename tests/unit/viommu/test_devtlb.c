@@ -205,7 +205,10 @@ static void nothing_is_used_once_it_is_gone(void **state)
 	assert_int_equal(atomic_load(&stale), 0);
 }
 
-/* Two devices quarrel over one entry; what is mapped never changes. The moment that matters is short. */
+/*
+ * Two devices quarrel over one entry; what is mapped never changes. The moment that
+ * matters is short.
+ */
 #ifdef __SANITIZE_THREAD__
 #define QUARRELS 200000u
 #else
