@@ -19,6 +19,7 @@
  *	bits ADDRESS BYTES		how many bits are set
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +28,9 @@
 
 #ifndef MAP_HUGETLB
 #define MAP_HUGETLB 0x40000
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
 static int protection(struct call *call, const char *word)
@@ -51,23 +55,25 @@ static void mapped(struct call *call, void *p)
 }
 
 /*
- * Room that begins at a multiple of align, to map over; NULL: there is none. What follows it stays
- * as memory that cannot be reached: else whatever the process maps next may lie there, on one side
- * and not on the other, and a range that ends behind the room ends in it.
+ * Room that begins at a multiple of align, to map over; NULL: there is none. It lies where no
+ * system puts anything by itself, so that what a script unmaps stays free until the script maps
+ * it again. What follows it stays as memory that cannot be reached: a range that ends behind the
+ * room ends in it.
  */
 static void *aligned_room(size_t length, size_t align)
 {
-	uint8_t *room, *first;
+	static _Atomic uintptr_t free_from = (uintptr_t)16 << 40;
+	uintptr_t first, from;
+	void *room;
 
 	length = (length + 4095) & -4096ul;
-	room = mmap(NULL, length + 2 * align, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (room == MAP_FAILED)
+	if (length + 2 * align > (size_t)16 << 40)
 		return NULL;
-	first = (uint8_t *)(((uintptr_t)room + align - 1) & -align);
-	if (first > room)
-		munmap(room, (size_t)(first - room));
-	return first;
+	from = atomic_fetch_add(&free_from, length + 2 * align);
+	first = (from + align - 1) & -align;
+	room = mmap((void *)first, length + align, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	return room == (void *)first ? room : NULL;
 }
 
 static void act_mmap(struct call *call)

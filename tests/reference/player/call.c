@@ -46,10 +46,35 @@ void call_say(struct call *call, const char *fmt, ...)
 	call->used += n > 0 && (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* A result once more; what comes of the same line is one result however often. */
+static void call_tally(struct call *call)
+{
+	struct tally *tally = call->stage->tally;
+	char *text = NULL;
+	unsigned i = 0;
+
+	if (asprintf(&text, "%u: %s =%s", call->line->number, call->line->text,
+		     call->used ? call->result : " ok") < 0)
+		exit(2);
+	while (i < tally->count && strcmp(tally->results[i].text, text) != 0)
+		i++;
+	if (i == MAX_TALLY)
+		script_error(call, "too many different results");
+	if (i < tally->count)
+		free(text);
+	else
+		tally->results[tally->count++].text = text;
+	tally->results[i].times++;
+}
+
 void call_finish(struct call *call)
 {
 	struct stage *stage = call->stage;
 
+	if (stage->tally) {
+		call_tally(call);
+		return;
+	}
 	fprintf(stage->out, "%u: %s%s =%s\n", call->line->number, stage->label, call->line->text,
 		call->used ? call->result : " ok");
 	fflush(stage->out);

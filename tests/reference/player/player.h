@@ -60,9 +60,21 @@ struct vars {
 	struct part parts[8];
 };
 
+/* What came of each line of a loop that only counts: most distinct results. */
+#define MAX_TALLY 64
+
+struct tally {
+	struct {
+		char *text;
+		uint64_t times;
+	} results[MAX_TALLY];
+	unsigned count;
+};
+
 struct stage {
 	FILE *out;
 	struct vars *vars;
+	struct tally *tally; /* of the loop that we are in, if it counts */
 	char label[64]; /* of the loops that we are in */
 };
 

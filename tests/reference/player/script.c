@@ -114,21 +114,17 @@ void script_free(struct script *script)
 	free(script->lines);
 }
 
-/* for VAR FIRST LAST STEP */
-static void play_for(struct stage *stage, const struct script *script, unsigned at)
+static void play_rounds(struct call *call, const struct script *script, unsigned at)
 {
-	const struct line *line = &script->lines[at];
-	struct call call = { .stage = stage, .line = line, .tokens = line->tokens };
+	const struct line *line = call->line;
+	struct stage *stage = call->stage;
+	uint64_t last = expr_eval(call, line->tokens[3]);
+	uint64_t step = expr_eval(call, line->tokens[4]);
 	char label[sizeof(stage->label)];
-	uint64_t i, last, step;
 
-	if (line->ntokens != 5)
-		script_error(&call, "for VAR FIRST LAST STEP");
-	last = expr_eval(&call, line->tokens[3]);
-	step = expr_eval(&call, line->tokens[4]);
 	memcpy(label, stage->label, sizeof(label));
-	for (i = expr_eval(&call, line->tokens[2]); i <= last; i += step) {
-		var_set(&call, line->tokens[1], i);
+	for (uint64_t i = expr_eval(call, line->tokens[2]); i <= last; i += step) {
+		var_set(call, line->tokens[1], i);
 		snprintf(stage->label, sizeof(stage->label), "%.30s%s=%#llx ", label,
 			 line->tokens[1], (unsigned long long)i);
 		script_play(stage, script, at + 1, line->end);
@@ -136,6 +132,33 @@ static void play_for(struct stage *stage, const struct script *script, unsigned 
 			break;
 	}
 	memcpy(stage->label, label, sizeof(label));
+}
+
+static void tally_print(struct tally *tally, FILE *out)
+{
+	for (unsigned i = 0; i < tally->count; i++) {
+		fprintf(out, "%s (%llu times)\n", tally->results[i].text,
+			(unsigned long long)tally->results[i].times);
+		free(tally->results[i].text);
+	}
+	fflush(out);
+}
+
+/* for VAR FIRST LAST STEP [tally] */
+static void play_for(struct stage *stage, const struct script *script, unsigned at)
+{
+	const struct line *line = &script->lines[at];
+	struct call call = { .stage = stage, .line = line, .tokens = line->tokens };
+	struct tally tally = { .count = 0 }, *outer = stage->tally;
+	bool counts = line->ntokens == 6 && !strcmp(line->tokens[5], "tally");
+
+	if (line->ntokens != 5 && !counts)
+		script_error(&call, "for VAR FIRST LAST STEP [tally]");
+	if (counts && !outer)
+		stage->tally = &tally;
+	play_rounds(&call, script, at);
+	stage->tally = outer;
+	tally_print(&tally, stage->out);
 }
 
 void script_play(struct stage *stage, const struct script *script, unsigned first, unsigned end)
