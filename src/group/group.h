@@ -25,8 +25,9 @@ struct group_set;
  *	may come and go
  * @ioas: attached, or NULL; with one get of its @domain
  * @holder: who has it open exclusively (vfio), or NULL
- * @lock: vfio's: who becomes @holder, and @bound; outermost
+ * @lock: vfio's: who becomes @holder, what that holds, @bound and @opened; outermost
  * @bound: vfio's: devices that were opened without the group
+ * @opened: vfio's: devices that were opened through it
  * @dma_owner: @dma_claims: group_claim_dma()
  * @next: in the machine's list, by id
  * @members: everything below, and @devices, @ioas and @domain; recursive
@@ -50,6 +51,7 @@ struct rf_group {
 	const void *dma_owner;
 	unsigned dma_claims;
 	void *bound;
+	void *opened;
 	struct rf_group *next;
 
 	pthread_mutex_t members;

@@ -151,6 +151,23 @@ static void owner_put_locked(struct owner_claim *c)
 	free(c);
 }
 
+static int owner_get(unsigned group, struct owner_claim **out)
+{
+	int ret;
+
+	engine_lock(&owners_lock);
+	ret = owner_get_locked(group, out);
+	engine_unlock(&owners_lock);
+	return ret;
+}
+
+static void owner_put(struct owner_claim *c)
+{
+	engine_lock(&owners_lock);
+	owner_put_locked(c);
+	engine_unlock(&owners_lock);
+}
+
 static int device_take(struct rf_device *dev, void **claim)
 {
 	struct device_claim *c = calloc(1, sizeof(*c));
@@ -168,9 +185,7 @@ static int device_take(struct rf_device *dev, void **claim)
 		ret = ret == -EWOULDBLOCK ? -EINVAL : ret;
 		goto drop_group;
 	}
-	engine_lock(&owners_lock);
-	ret = owner_get_locked(dev->group->id, &c->owner);
-	engine_unlock(&owners_lock);
+	ret = owner_get(dev->group->id, &c->owner);
 	if (ret)
 		goto drop_device;
 	*claim = c;
@@ -188,9 +203,7 @@ static void device_drop(void *claim)
 {
 	struct device_claim *c = claim;
 
-	engine_lock(&owners_lock);
-	owner_put_locked(c->owner);
-	engine_unlock(&owners_lock);
+	owner_put(c->owner);
 	lock_drop(&c->device_fd);
 	lock_drop(&c->group_fd);
 	free(c);
@@ -203,6 +216,7 @@ static void device_drop(void *claim)
 struct use_claim {
 	int dma_fd;
 	int open_fd;
+	struct owner_claim *owner;
 	struct rf_device *dev;
 	struct listener *listener;
 };
@@ -246,6 +260,8 @@ static int device_use(struct rf_device *dev, void **claim)
 	ret = driver_of(engine_session(), dev->name, driver, sizeof(driver));
 	if (!ret && strcmp(driver, "vfio-pci") != 0)
 		ret = -ENODEV;
+	if (!ret)
+		ret = owner_get(dev->group->id, &c->owner);
 	if (ret) {
 		lock_drop(&c->open_fd);
 		group_disown(c);
@@ -259,6 +275,7 @@ static void device_unuse(void *claim)
 
 	if (c->listener)
 		request_forget(c->listener);
+	owner_put(c->owner);
 	lock_drop(&c->open_fd);
 	group_disown(c);
 }

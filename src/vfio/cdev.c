@@ -87,7 +87,7 @@ static int cdev_take(struct cdev_file *cf, struct file *iommufd, struct file_cal
 	uint32_t id;
 	int ret;
 
-	if (cdev_find(group, cf->dev))
+	if (cdev_find(group, cf->dev) || vdev_find(group, cf->dev))
 		return -EINVAL;
 	ret = vdev_begin(cf->dev, cf->options, iommufd, &v);
 	if (ret)

@@ -3,9 +3,13 @@
  * Groups: open files of /dev/vfio/N.
  *
  * A group is open once at a time. The open file, not the descriptor, is what
- * counts: every device in use keeps a reference to it, so that the group stays
- * open, in its container and out of anybody else's reach until the last
- * descriptor of its devices is closed too.
+ * counts: every device in use in a container keeps a reference to it, so that the
+ * group stays open, in its container and out of anybody else's reach until the
+ * last descriptor of its devices is closed too.
+ *
+ * With an iommufd in the container's place devices keep that, and the group can
+ * be closed before them. Its devices in use are the group's, not the open file's:
+ * who opens it next finds them.
  *
  * Locks: a group's own, then the container's.
  */
@@ -111,13 +115,13 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 
 	status.flags = 0;
 	group_refresh(gf);
-	pthread_mutex_lock(&gf->lock);
+	pthread_mutex_lock(&gf->group->lock);
 	lost = group_is_lost(gf->group);
 	if (group_has_iommu(gf))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (group_viable(gf->group) && !group_dma_claimed(gf->group))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
-	pthread_mutex_unlock(&gf->lock);
+	pthread_mutex_unlock(&gf->group->lock);
 	if (lost)
 		return -ENODEV;
 
@@ -146,7 +150,7 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	if (!file && err != -EBADFD)
 		return err;
 
-	pthread_mutex_lock(&gf->lock);
+	pthread_mutex_lock(&gf->group->lock);
 	c = file ? container_of_file(file) : NULL;
 	if (group_has_iommu(gf))
 		ret = -EINVAL;
@@ -158,11 +162,21 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 		ret = group_set_iommufd(gf, file);
 	else
 		ret = -EBADFD;
-	pthread_mutex_unlock(&gf->lock);
+	pthread_mutex_unlock(&gf->group->lock);
 
 	if (file)
 		file_put(file);
 	return ret;
+}
+
+/* Whether a device keeps the group open, and in its container. */
+static bool group_in_use(const struct group_file *gf)
+{
+	const struct vdev *v = gf->group->opened;
+
+	while (v && v->group != gf)
+		v = v->next;
+	return v != NULL;
 }
 
 /* Devices in use hold a container fast, but keep an iommufd by themselves. */
@@ -171,16 +185,16 @@ static int group_unset_container(struct group_file *gf)
 	struct file *iommufd;
 	int ret = 0;
 
-	pthread_mutex_lock(&gf->lock);
+	pthread_mutex_lock(&gf->group->lock);
 	iommufd = gf->iommufd;
 	gf->iommufd = NULL;
 	if (!gf->container)
 		ret = iommufd ? 0 : -EINVAL;
-	else if (gf->devices)
+	else if (group_in_use(gf))
 		ret = -EBUSY;
 	else
 		group_leave_container(gf);
-	pthread_mutex_unlock(&gf->lock);
+	pthread_mutex_unlock(&gf->group->lock);
 	if (iommufd)
 		file_put(iommufd);
 	return ret;
@@ -265,12 +279,12 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 	if (!dev)
 		return ret;
 
-	pthread_mutex_lock(&gf->lock);
+	pthread_mutex_lock(&gf->group->lock);
 	if (!gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
 		ret = -EINVAL;
 	else
 		ret = vdev_open(gf, dev, &file);
-	pthread_mutex_unlock(&gf->lock);
+	pthread_mutex_unlock(&gf->group->lock);
 	device_put(dev);
 	if (ret)
 		return ret;
@@ -304,13 +318,14 @@ static void group_release(struct file *file)
 {
 	struct group_file *gf = (struct group_file *)file;
 
+	pthread_mutex_lock(&gf->group->lock);
 	if (gf->container)
 		group_leave_container(gf);
+	atomic_store(&gf->group->holder, NULL);
+	pthread_mutex_unlock(&gf->group->lock);
 	if (gf->iommufd)
 		file_put(gf->iommufd);
-	atomic_store(&gf->group->holder, NULL);
 	group_put(gf->group);
-	pthread_mutex_destroy(&gf->lock);
 	free(gf);
 }
 
@@ -342,7 +357,6 @@ int vfio_open_group(struct rf_group *group, const struct vfio_options *options, 
 	file_init(&gf->file, &group_ops, gf->path);
 	gf->group = group;
 	gf->options = options;
-	pthread_mutex_init(&gf->lock, NULL);
 	*out = &gf->file;
 	return 0;
 }

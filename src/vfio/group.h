@@ -5,8 +5,6 @@
 #ifndef RF_VFIO_GROUP_H
 #define RF_VFIO_GROUP_H
 
-#include <pthread.h>
-
 #include "base/file.h"
 #include "vfio/vfio.h"
 
@@ -16,10 +14,10 @@ struct vdev;
 
 /**
  * struct group_file - an open /dev/vfio/N
- * @lock: everything below; taken before a container's
+ * @group: with a reference; its lock is that of what follows, taken before a
+ *	container's
  * @container: where it has been put, or NULL
  * @iommufd: or the iommufd in its place, with a reference
- * @devices: its devices that have a descriptor
  * @next: in the container's list, under the container's lock
  */
 struct group_file {
@@ -27,11 +25,9 @@ struct group_file {
 	char path[24];
 	struct rf_group *group;
 	const struct vfio_options *options;
-	pthread_mutex_t lock;
 	struct container *container;
 	struct file *iommufd;
 	void *claim; /* of its DMA, as other processes see it, while in @container */
-	struct vdev *devices;
 	struct group_file *next;
 };
 

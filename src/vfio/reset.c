@@ -171,6 +171,14 @@ static bool reset_has_driver(const struct rf_device *dev)
 	return dev->group && dev->host_driver && !strcmp(dev->host_driver, "vfio-pci");
 }
 
+/* The device in use, however it was opened; its group's lock held. */
+static struct vdev *reset_user(const struct rf_device *dev)
+{
+	struct vdev *v = cdev_find(dev->group, dev);
+
+	return v ? v : vdev_find(dev->group, dev);
+}
+
 /*
  * Whether the iommufd that @v is bound to has @dev too: its object id; -ENOENT
  * when it has only the group; -ENODEV when it has neither.
@@ -184,7 +192,7 @@ static int64_t reset_owned(const struct vdev *v, struct rf_device *dev)
 	if (!reset_has_driver(dev))
 		return -ENODEV;
 	pthread_mutex_lock(&dev->group->lock);
-	other = cdev_find(dev->group, dev);
+	other = reset_user(dev);
 	if (other && vdev_iommufd(other) == iommufd)
 		ret = other->link->id(other->idev);
 	else if (v->link->has_group(iommufd, dev->group))
@@ -225,19 +233,19 @@ int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned lo
 	if (count > (info.argsz - sizeof(info)) / sizeof(entry))
 		return owner_write(caller->owner, arg, &info, sizeof(info)) ? -EFAULT : -ENOSPC;
 
-	if (!v->group)
+	if (!v->through_group)
 		info.flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	for (struct rf_device *dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
 		const struct pci_address *a = &dev->address;
 
-		if (v->group && !dev->group)
+		if (v->through_group && !dev->group)
 			return -EPERM;
 		entry = (struct vfio_pci_dependent_device){
 			.segment = a->domain,
 			.bus = a->bus,
 			.devfn = (uint8_t)(a->slot << 3 | a->function),
 		};
-		if (v->group)
+		if (v->through_group)
 			entry.group_id = dev->group->id;
 		else
 			entry.devid = reset_devid(v, dev, &info.flags);
@@ -266,13 +274,9 @@ static void reset_one(struct rf_device *dev, struct vdev *v)
 
 static void reset_in_group(struct group_file *gf, struct rf_device *dev)
 {
-	struct vdev *v;
-
-	pthread_mutex_lock(&gf->lock);
-	for (v = gf->devices; v && v->dev != dev; v = v->next)
-		;
-	reset_one(dev, v);
-	pthread_mutex_unlock(&gf->lock);
+	pthread_mutex_lock(&gf->group->lock);
+	reset_one(dev, vdev_find(gf->group, dev));
+	pthread_mutex_unlock(&gf->group->lock);
 }
 
 static struct group_file *reset_holder(struct file **files, unsigned nr,
@@ -314,7 +318,7 @@ static int reset_owned_bus(struct vdev *v)
 	}
 	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
 		pthread_mutex_lock(&dev->group->lock);
-		reset_one(dev, cdev_find(dev->group, dev));
+		reset_one(dev, reset_user(dev));
 		pthread_mutex_unlock(&dev->group->lock);
 	}
 	return 0;
@@ -332,11 +336,11 @@ int reset_hot_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 	if (hdr.argsz < sizeof(hdr) || hdr.flags)
 		return -EINVAL;
 	/* no groups are shown for a device that was opened without */
-	if (!hdr.count != !v->group)
+	if (!hdr.count != !v->through_group)
 		return -EINVAL;
 	if (!reset_has_bridge(v->dev))
 		return -ENODEV;
-	if (!v->group)
+	if (!v->through_group)
 		return reset_owned_bus(v);
 	if (hdr.count > reset_count(v))
 		return -EINVAL;

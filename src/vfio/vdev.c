@@ -13,6 +13,7 @@
 
 #include "base/iommufd_link.h"
 #include "base/stats.h"
+#include "group/group.h"
 #include "vfio/group.h"
 
 struct device_file {
@@ -135,10 +136,14 @@ static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **
 		vdev_end(v);
 		return ret;
 	}
-	v->group = gf;
-	file_get(&gf->file);
-	v->next = gf->devices;
-	gf->devices = v;
+	v->through_group = true;
+	v->group = v->idev ? NULL : gf;
+	if (v->group)
+		file_get(&gf->file);
+	v->set = gf->group;
+	group_get(v->set);
+	v->next = v->set->opened;
+	v->set->opened = v;
 	*out = v;
 	return 0;
 }
@@ -146,20 +151,33 @@ static int vdev_new(struct group_file *gf, struct rf_device *dev, struct vdev **
 static void vdev_close(struct vdev *v)
 {
 	struct group_file *gf = v->group;
+	struct rf_group *group = v->set;
 	struct vdev **link;
 	bool last;
 
-	pthread_mutex_lock(&gf->lock);
+	pthread_mutex_lock(&group->lock);
 	last = --v->open_count == 0;
 	if (last) {
-		for (link = &gf->devices; *link != v; link = &(*link)->next)
+		for (link = (struct vdev **)&group->opened; *link != v; link = &(*link)->next)
 			;
 		*link = v->next;
 		vdev_end(v);
 	}
-	pthread_mutex_unlock(&gf->lock);
-	if (last)
+	pthread_mutex_unlock(&group->lock);
+	if (!last)
+		return;
+	if (gf)
 		file_put(&gf->file);
+	group_put(group);
+}
+
+struct vdev *vdev_find(const struct rf_group *group, const struct rf_device *dev)
+{
+	struct vdev *v = group->opened;
+
+	while (v && v->dev != dev)
+		v = v->next;
+	return v;
 }
 
 static long device_file_ioctl(struct file *file, struct file_caller *caller, unsigned long cmd,
@@ -211,8 +229,7 @@ int vdev_open(struct group_file *gf, struct rf_device *dev, struct file **out)
 
 	if (!df)
 		return -ENOMEM;
-	for (v = gf->devices; v && v->dev != dev; v = v->next)
-		;
+	v = vdev_find(gf->group, dev);
 	if (!v) {
 		ret = vdev_new(gf, dev, &v);
 		if (ret) {

@@ -4,9 +4,9 @@
  * of it and the last, shared by all of them.
  *
  * A device is reached through its group, or by its own file (cdev.c), never both
- * at once. What keeps it open is called its set: the open group, or the group's
- * devices that were opened by themselves; the set's lock is the group file's, or
- * the group's own.
+ * at once. Which of the two is its set: the group's devices that were opened
+ * through it, or those that were opened by themselves; the group's lock is both
+ * sets'.
  *
  * Everything here but @open_count, @next and the iommufd's part is under the
  * device's own lock (bus/device.h), which is recursive, and which an interrupt
@@ -25,6 +25,7 @@
 #include "vfio/watcher.h"
 
 struct group_file;
+struct rf_group;
 struct vfio_options;
 struct iommufd_device;
 struct iommufd_link_ops;
@@ -70,7 +71,9 @@ struct ioeventfd;
 struct vdev {
 	struct rf_device *dev;
 	const struct vfio_options *options;
-	struct group_file *group; /* with a reference to it; NULL: opened by itself */
+	bool through_group; /* opened so, not by itself: with @set, with a reference */
+	struct rf_group *set;
+	struct group_file *group; /* in a container; keeps it open; NULL: in an iommufd */
 	struct vdev *next; /* in its set, under the set's lock, as are the next three */
 	unsigned open_count;
 	void *claim; /* of its driver, as other processes see it */
@@ -115,6 +118,8 @@ struct file *vdev_iommufd(const struct vdev *v);
  * device. -ENOMEM; what bind and attach of the iommufd return.
  */
 int vdev_open(struct group_file *gf, struct rf_device *dev, struct file **out);
+/* A device of the group that was opened through it, or NULL; the set's lock held. */
+struct vdev *vdev_find(const struct rf_group *group, const struct rf_device *dev);
 /* Whether the BAR can be mapped, as REGION_INFO says. */
 bool vdev_bar_mappable(const struct vdev *v, unsigned bar);
 /* Something reached the device: it leaves low power, if a wake-up was asked for. */

@@ -4,6 +4,7 @@
  */
 #include "ioas/ioas.h"
 #include "iommu/kind.h"
+#include "iommufd/iommufd.h"
 #include "probe.h"
 
 static char page[4096] __attribute__((aligned(4096)));
@@ -310,6 +311,41 @@ static void group_path_has_its_number(void **state)
 	assert_int_equal(rig_ioctl(rig, g, VFIO_DEVICE_GET_INFO, NULL), -ENOTTY);
 }
 
+static void with_an_iommufd_the_group_closes_before_its_devices(void **state)
+{
+	static const struct iommufd_options options;
+	struct rig *rig = *state;
+	int container = rig_open_container(rig), i, g, d, e;
+	struct file *file;
+
+	assert_int_equal(iommufd_open(&options, &file), 0);
+	i = rig_install(&rig->caller, file, O_RDWR);
+	g = rig_open_group(rig, 1);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &i), 0);
+	d = rig_device(rig, g, 1);
+	assert_true(d >= 0);
+	assert_int_equal(rig_open_group(rig, 1), -EBUSY);
+	rig_close(rig, g);
+
+	/* the device goes on, and its DMA is not the group's next user's to give away */
+	g = rig_open_group(rig, 1);
+	assert_true(g >= 0);
+	assert_int_equal(group_flags(rig, g), 0);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &container), -EPERM);
+	assert_int_equal(rig_device(rig, g, 1), -EINVAL);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &i), 0);
+	e = rig_device(rig, g, 1);
+	assert_true(e >= 0);
+	rig_close(rig, d);
+	rig_close(rig, g);
+	assert_int_equal(rig_ioctl_number(rig, e, VFIO_DEVICE_RESET, 0), 0);
+	rig_close(rig, e);
+
+	g = rig_open_group(rig, 1);
+	assert_int_equal(group_flags(rig, g), VFIO_GROUP_FLAGS_VIABLE);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &container), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +377,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(empty_group_has_nothing_to_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_vfio_pci_devices_are_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(group_path_has_its_number, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_an_iommufd_the_group_closes_before_its_devices,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
