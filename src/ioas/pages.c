@@ -241,9 +241,13 @@ static uint64_t runs_gap(const struct pages *pages, uint64_t index, uint64_t las
 	return *run && (*run)->first > index ? (*run)->first : *run ? index : last + 1;
 }
 
+/* Unlike what type1 maps, BARs are none of it: Linux pins pages here, and they have none. */
 int pages_probe(struct rf_owner *owner, uintptr_t addr, uint64_t length, uint32_t prot)
 {
 	int ret = owner_probe(owner, addr, length, prot);
+
+	if (!ret && owner_touches_device(owner, addr, length))
+		return -EFAULT;
 
 	if (ret == -EFAULT && ((addr + length - 1) | (PAGE - 1)) == UINT64_MAX &&
 	    pages_spanned(addr, length) <= 8192)

@@ -287,15 +287,18 @@ static int info_add_avail(struct info_reply *r)
 	return info_add(r, &cap, sizeof(cap));
 }
 
-/* Linux writes each range that there is room for, also when there is none for all of them. */
-static int info_write_some(const struct info_reply *r,
-			   const struct vfio_iommu_type1_info_cap_iova_range *cap)
+/*
+ * Linux writes each range that there is room for, also when there is none for all of them,
+ * and before the head.
+ */
+static int info_write_ranges(const struct info_reply *r,
+			     const struct vfio_iommu_type1_info_cap_iova_range *cap)
 {
 	uint32_t at = r->size + (uint32_t)sizeof(*cap);
 	uint32_t nr = r->room > at ? (r->room - at) / (uint32_t)sizeof(cap->iova_ranges[0]) : 0;
 
-	if (nr >= cap->nr_iovas)
-		return 0; /* they are written with what is before them */
+	if (nr > cap->nr_iovas)
+		nr = cap->nr_iovas;
 	return owner_write(r->caller->owner, r->base + at, cap->iova_ranges,
 			   nr * sizeof(cap->iova_ranges[0]));
 }
@@ -323,7 +326,7 @@ static int info_add_ranges(struct info_reply *r, struct rf_ioas *space)
 		cap->iova_ranges[i].end = ranges[i].last;
 	}
 	len = sizeof(*cap) + nr * sizeof(cap->iova_ranges[0]);
-	ret = info_write_some(r, cap);
+	ret = info_write_ranges(r, cap);
 	if (!ret)
 		ret = info_add(r, cap, len);
 out:

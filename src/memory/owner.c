@@ -178,6 +178,13 @@ static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *l
 	return inside;
 }
 
+bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len)
+{
+	uintptr_t end = addr + len - 1, last = end;
+
+	return owner_device_at(owner, addr, &last) || last != end;
+}
+
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)
 {
 	uintptr_t last = addr + len - 1;

@@ -46,6 +46,9 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
 int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 
+/* Whether a BAR mapping of this process touches [addr, addr + len). */
+bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+
 /*
  * Who maps memory of an owner keeps a reference meanwhile. They count nothing for
  * this process, whose owner lives as long as the machine.

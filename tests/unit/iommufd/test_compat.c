@@ -256,6 +256,48 @@ static void info_grows_until_all_of_it_fits(void **state)
 	assert_int_equal(reply.bytes[wanted], 0xee);
 }
 
+/* Ranges come first, so that who has no room for the end finds no head of them either. */
+static void info_that_does_not_fit_is_written_in_order(void **state)
+{
+	struct rig *rig = *state;
+	struct vfio_iommu_type1_info *info;
+	uint8_t *end;
+	uint32_t hwpt;
+
+	take_faults();
+	container(rig, VFIO_TYPE1v2_IOMMU, &hwpt);
+	assert_int_equal(mprotect(rig->buf + PAGE, PAGE, PROT_NONE), 0);
+	end = rig->buf + PAGE;
+	info = (void *)(end - 50);
+	memset(info, 0xee, 50);
+	*info = (struct vfio_iommu_type1_info){ .argsz = 200 };
+	assert_int_equal(call(rig, VFIO_IOMMU_GET_INFO, info), -EFAULT);
+	assert_int_equal(info->argsz, 200);
+	assert_int_equal(((uint8_t *)info)[24], VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
+	for (unsigned i = 40; i < 50; i++)
+		assert_int_equal(((uint8_t *)info)[i], 0xee);
+	assert_int_equal(mprotect(rig->buf + PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
+}
+
+static void bars_are_no_memory(void **state)
+{
+	struct rig *rig = *state;
+	struct rf_owner *owner = rig->table.caller.owner;
+	uintptr_t bar = (uintptr_t)rig->buf + 4 * PAGE;
+	uint32_t hwpt, ioas = container(rig, VFIO_TYPE1v2_IOMMU, &hwpt);
+
+	assert_int_equal(owner_add_device_range(owner, bar, 2 * PAGE), 0);
+	assert_int_equal(dma_map(rig, rig->buf + 4 * PAGE, PAGE, BASE, RW), -EFAULT);
+	assert_int_equal(dma_map(rig, rig->buf, 8 * PAGE, BASE, RW), -EFAULT);
+	assert_int_equal(dma_map(rig, rig->buf, 5 * PAGE, BASE, RW), -EFAULT);
+	assert_int_equal(dma_map(rig, rig->buf + 5 * PAGE, 2 * PAGE, BASE, RW), -EFAULT);
+	assert_int_equal(map_fixed(rig, ioas, rig->buf + 4 * PAGE, PAGE, BASE), -EFAULT);
+	assert_int_equal(dma_map(rig, rig->buf, 4 * PAGE, BASE, RW), 0);
+	assert_int_equal(dma_map(rig, rig->buf + 6 * PAGE, PAGE, BASE + 8 * PAGE, RW), 0);
+	owner_del_device_range(owner, bar, 2 * PAGE);
+	assert_int_equal(dma_map(rig, rig->buf + 4 * PAGE, PAGE, BASE + 4 * PAGE, RW), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +308,8 @@ int main(void)
 		RIG_TEST(everything_goes_with_the_all_flag),
 		RIG_TEST(extensions_are_zero_or_one),
 		RIG_TEST(info_grows_until_all_of_it_fits),
+		RIG_TEST(info_that_does_not_fit_is_written_in_order),
+		RIG_TEST(bars_are_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
