@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 
 struct slab_chunk {
@@ -24,11 +25,11 @@ struct slab_chunk {
 
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer must see that memory was given back and is another now. */
-#define chunk_map   mmap
-#define chunk_unmap munmap
+#define chunk_map(len, prot, flags) mmap(NULL, len, prot, flags, -1, 0)
+#define chunk_unmap		    munmap
 #else
-#define chunk_map   sys_mmap
-#define chunk_unmap sys_munmap
+#define chunk_map(len, prot, flags) apart_mmap(len, prot, flags, -1, 0)
+#define chunk_unmap		    sys_munmap
 #endif
 
 _Thread_local long alloc_countdown;
@@ -79,7 +80,7 @@ void *alloc_direct(size_t size)
 
 	if (alloc_should_fail())
 		return NULL;
-	pages = chunk_map(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pages = chunk_map(total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 	if (sys_failed(pages))
 		return NULL;
 	*(size_t *)pages = total;
@@ -166,8 +167,7 @@ static int slab_grow(struct slab *slab)
 {
 	struct slab_chunk *chunk;
 
-	chunk = chunk_map(NULL, slab->chunk_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	chunk = chunk_map(slab->chunk_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 	if (sys_failed(chunk))
 		return -ENOMEM;
 	chunk->next = slab->chunks;

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/hidden.h"
 #include "base/sys.h"
 #include "bus/internal.h"
@@ -246,7 +247,7 @@ int bar_backing(struct rf_device *dev, unsigned bar)
 	fd = bar_memfd(page_up(state->decl->size));
 	if (fd < 0)
 		goto out;
-	mem = sys_mmap(NULL, page_up(state->decl->size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	mem = apart_mmap(page_up(state->decl->size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sys_failed(mem)) {
 		sys_close(fd);
 		fd = sys_error(mem);

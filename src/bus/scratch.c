@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/hidden.h"
 #include "base/sys.h"
 #include "bus/internal.h"
@@ -61,7 +62,7 @@ int rf_device_scratch(struct rf_device *dev, uint64_t size, void **mem)
 	errno = saved;
 	if (shared < 0 && made < 0)
 		return made;
-	p = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, shared < 0 ? made : shared, 0);
+	p = apart_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, shared < 0 ? made : shared, 0);
 	if (shared >= 0)
 		sys_close(shared);
 	if (sys_failed(p)) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 
 const struct bar_view *bar_views_touch(const struct bar_views *set, uintptr_t first, uintptr_t last)
@@ -50,7 +51,7 @@ static struct bar_views *views_new(unsigned room)
 	struct bar_views *set;
 
 	bytes = (bytes + 4095) & ~4095ul;
-	set = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	set = apart_mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(set))
 		return NULL;
 	set->bytes = bytes;

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/sys.h"
 #include "interpose/bar.h"
 #include "interpose/claim.h"
@@ -107,7 +108,7 @@ int fork_watch(void)
 
 	if (owned)
 		return 0;
-	page = sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = apart_mmap(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(page))
 		return sys_error(page);
 	if (madvise(page, 4096, MADV_WIPEONFORK)) {

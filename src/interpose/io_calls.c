@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 #include "interpose/attr.h"
 #include "interpose/bar.h"
@@ -133,7 +134,7 @@ static ssize_t bounce(int fd, void *buf, size_t len, off_t off, bool positioned,
 	void *memory;
 	ssize_t ret;
 
-	memory = sys_mmap(NULL, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = apart_mmap(some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(memory))
 		return result(-ENOMEM);
 	if (writing && bar_copy_from(memory, (uintptr_t)buf, some))

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 #include "interpose/lock.h"
 
@@ -97,8 +98,8 @@ int keeper_start(void)
 		return ret;
 	}
 	/* never unmapped: somebody may still run on it, and nobody says when he is done */
-	stack = sys_mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	stack = apart_mmap(STACK_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	ret = sys_failed(stack) ? sys_error(stack) : 0;
 	if (!ret) {
 		keeper = (struct keeper *)stack;

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 
 static struct mmio_thread *blocks;
@@ -53,7 +54,7 @@ static struct mmio_thread *make(int tid)
 	size_t len = sizeof(struct mmio_thread);
 	struct mmio_thread *block;
 
-	block = sys_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	block = apart_mmap(len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(block))
 		return NULL;
 	if (syscall(SYS_madvise, block, len, MADV_WIPEONFORK) < 0) {

@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 
 #ifndef MFD_EXEC
@@ -158,12 +159,12 @@ int outline_arena_init(struct outline_arena *arena, unsigned count)
 		ret = -errno;
 		goto close;
 	}
-	rw = sys_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	rw = apart_mmap(len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sys_failed(rw)) {
 		ret = sys_error(rw);
 		goto close;
 	}
-	rx = sys_mmap(NULL, len, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	rx = apart_mmap(len, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
 	if (sys_failed(rx)) {
 		ret = sys_error(rx);
 		goto unmap;

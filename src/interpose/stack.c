@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/sys.h"
 
 #define STACK_SIZE  (256u << 10)
@@ -85,8 +86,8 @@ static uint8_t *stack_memory(int i)
 
 	if (mem)
 		return mem;
-	mem = sys_mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	mem = apart_mmap(STACK_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (sys_failed(mem))
 		return NULL;
 	sys_mprotect(mem, STACK_GUARD, PROT_NONE);

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/apart.h"
 #include "base/stats.h"
 #include "base/sys.h"
 #include "ioas/space.h"
@@ -187,14 +188,14 @@ static void *file_mmap(int fd, uint64_t offset, uint64_t length, int prot)
 	char path[32];
 	void *view;
 
-	view = sys_mmap(NULL, length, prot, MAP_SHARED, fd, (off_t)offset);
+	view = apart_mmap(length, prot, MAP_SHARED, fd, (off_t)offset);
 	if (!sys_failed(view) || sys_error(view) != -EACCES)
 		return view;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return view;
-	view = sys_mmap(NULL, length, prot, MAP_SHARED, fd, (off_t)offset);
+	view = apart_mmap(length, prot, MAP_SHARED, fd, (off_t)offset);
 	sys_close(fd);
 	return view;
 }

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/hidden.h"
 #include "base/sys.h"
 #include "bus/device.h"
@@ -352,7 +353,7 @@ int session_stats(const char *dir, struct stats **out)
 		sys_close(fd);
 		return written < 0 ? (int)written : -ENOSPC;
 	}
-	mapped = sys_mmap(NULL, sizeof(empty), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	mapped = apart_mmap(sizeof(empty), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	sys_close(fd);
 	if (sys_failed(mapped))
 		return sys_error(mapped);

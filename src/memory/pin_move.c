@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "base/apart.h"
 #include "base/pause.h"
 #include "base/stats.h"
 #include "base/sys.h"
@@ -240,12 +241,12 @@ static void *hidden_reserve(size_t len)
 	void *space;
 
 	if (fd >= 0) {
-		space = sys_mmap(NULL, len, PROT_NONE, MAP_PRIVATE, fd, BEYOND_ANY_FILE);
+		space = apart_mmap(len, PROT_NONE, MAP_PRIVATE, fd, BEYOND_ANY_FILE);
 		sys_close(fd);
 		if (!sys_failed(space))
 			return space;
 	}
-	return sys_mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return apart_mmap(len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 /*

@@ -459,6 +459,26 @@ static bool a_bar_is_gone_while_memory_is_disabled(void)
 	return true;
 }
 
+/* A gap that the program leaves is its own: it may map there with MAP_FIXED. */
+static bool what_is_unmapped_stays_empty(void)
+{
+	const unsigned pages = 8192;
+	const size_t len = 64u << 10;
+	char *many = mmap(NULL, pages * PAGE, RW, ANON | MAP_NORESERVE, -1, 0);
+	char *hole;
+
+	CHECK(many != MAP_FAILED);
+	hole = mmap(NULL, len, RW, ANON, -1, 0);
+	CHECK(hole != MAP_FAILED && !munmap(hole, len));
+	for (unsigned i = 0; i < pages; i++)
+		CHECK(dma_map(many + i * PAGE, PAGE, 0x10000000 + 2ul * i * PAGE));
+	CHECK(mmap(hole, len, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) == hole);
+	for (unsigned i = 0; i < pages; i++)
+		CHECK(dma_unmap(PAGE, 0x10000000 + 2ul * i * PAGE));
+	CHECK(!munmap(hole, len) && !munmap(many, pages * PAGE));
+	return true;
+}
+
 /* Last: nobody has the device open any more, so that a child may. */
 static bool who_does_not_expect_it_dies_of_it(void)
 {
@@ -497,6 +517,7 @@ static const struct test tests[] = {
 	TEST(what_is_no_longer_a_bar_cannot_be_mapped),
 	TEST(many_pieces_are_protected_at_once),
 	TEST(a_bar_is_gone_while_memory_is_disabled),
+	TEST(what_is_unmapped_stays_empty),
 	TEST(who_does_not_expect_it_dies_of_it),
 };
 
