@@ -1,56 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-// Differential sample: ~all VFIO type1 container/group/device calls, one result per line.
-// usage: oracle BDF            (device already bound to vfio-pci)
-// Every line is   NNN name(args) = ret [ERRNO] fields...
-// Lines that depend on the machine (group number, eventfd timing) start with '#'.
+/*
+ * About all calls of VFIO on a type1 container, a group and a device, one result a line:
+ *
+ *	oracle BDF
+ *
+ * for a device that is bound to vfio-pci. Each line is its number, the call, what it
+ * returned, and what it filled in. Lines that depend on the machine (the group's number)
+ * start with '#'.
+ */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/vfio.h>
 #include <poll.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MB (1ull << 20)
-static int n;
-static const char *en(int e)
-{
-	const char *s = e ? strerrorname_np(e) : "";
-	return s ? s : "E?";
-}
-static void out(int ret, int err, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	printf("%03d ", ++n);
-	vprintf(fmt, ap);
-	printf(" = %d%s%s", ret, ret < 0 ? " " : "", ret < 0 ? en(err) : "");
-	va_end(ap);
-}
-#define nl() putchar('\n')
+#include "say.h"
 
-static int io(int fd, unsigned long cmd, void *arg, int *err)
-{
-	errno = 0;
-	int r = ioctl(fd, cmd, arg);
-	*err = errno;
-	return r;
-}
+#define MB (1ull << 20)
 
 static void ext(int c)
 {
 	for (long i = 1; i <= 12; i++) {
 		int e, r = io(c, VFIO_CHECK_EXTENSION, (void *)i, &e);
-		out(r, e, "CHECK_EXTENSION(%ld)", i);
-		nl();
+		line(r, e, "CHECK_EXTENSION(%ld)", i);
 	}
 }
 
@@ -129,9 +108,8 @@ static void map(int c, const char *what, uint32_t argsz, uint32_t fl, uint64_t v
 {
 	struct vfio_iommu_type1_dma_map m = { argsz, fl, va, iova, sz };
 	int e, r = io(c, VFIO_IOMMU_MAP_DMA, &m, &e);
-	out(r, e, "MAP_DMA(%s: fl=%#x iova=%#llx size=%#llx)", what, fl, (long long)iova,
-	    (long long)sz);
-	nl();
+	line(r, e, "MAP_DMA(%s: fl=%#x iova=%#llx size=%#llx)", what, fl, (long long)iova,
+	     (long long)sz);
 }
 static void unmap(int c, const char *what, uint32_t argsz, uint32_t fl, uint64_t iova, uint64_t sz)
 {
@@ -150,63 +128,77 @@ static void unmap(int c, const char *what, uint32_t argsz, uint32_t fl, uint64_t
 	printf(" size=%#llx\n", u.m.size);
 }
 
-static void dma(int c, int type)
+#define RW 3u
+#define A  ((uint32_t)sizeof(struct vfio_iommu_type1_dma_map))
+#define U  ((uint32_t)sizeof(struct vfio_iommu_type1_dma_unmap))
+
+/**
+ * struct memory - what is mapped
+ * @p: 8 MiB, and @v its address
+ * @ro, @none: 1 MiB that cannot be written, or not even be read
+ * @hole: 1 MiB, and as much behind it that is not there
+ */
+struct memory {
+	uint8_t *p, *ro, *none, *hole;
+	uint64_t v;
+};
+
+static void dma_map_rules(int c, const struct memory *m)
 {
-	const uint32_t RW = 3, A = sizeof(struct vfio_iommu_type1_dma_map),
-		       U = sizeof(struct vfio_iommu_type1_dma_unmap);
-	uint8_t *p = mmap(0, 8 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *ro = mmap(0, MB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *none = mmap(0, MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *hole = mmap(0, 2 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t v = (uintptr_t)p;
-	munmap(hole + MB, MB);
-	memset(p, 1, 8 * MB);
-	map(c, "argsz-small", A - 1, RW, v, MB, MB);
-	map(c, "argsz-zero", 0, RW, v, MB, MB);
-	map(c, "argsz-big", A + 64, RW, v, MB, 4096);
+	map(c, "argsz-small", A - 1, RW, m->v, MB, MB);
+	map(c, "argsz-zero", 0, RW, m->v, MB, MB);
+	map(c, "argsz-big", A + 64, RW, m->v, MB, 4096);
 	unmap(c, "that", U, 0, MB, 4096);
-	map(c, "zero-size", A, RW, v, MB, 0);
-	map(c, "unaligned-iova", A, RW, v, MB + 1, 4096);
-	map(c, "unaligned-va", A, RW, v + 512, MB, 4096);
-	map(c, "unaligned-size", A, RW, v, MB, 4097);
-	map(c, "no-perms", A, 0, v, MB, 4096);
-	map(c, "bad-flag", A, 0x80, v, MB, 4096);
-	map(c, "vaddr-flag+rw", A, RW | 4, v, MB, 4096);
-	map(c, "vaddr-flag-nomap", A, 4, v, MB, 4096);
-	map(c, "iova-wrap", A, RW, v, ~0ull << 12, 8192);
+	map(c, "zero-size", A, RW, m->v, MB, 0);
+	map(c, "unaligned-iova", A, RW, m->v, MB + 1, 4096);
+	map(c, "unaligned-va", A, RW, m->v + 512, MB, 4096);
+	map(c, "unaligned-size", A, RW, m->v, MB, 4097);
+	map(c, "no-perms", A, 0, m->v, MB, 4096);
+	map(c, "bad-flag", A, 0x80, m->v, MB, 4096);
+	map(c, "vaddr-flag+rw", A, RW | 4, m->v, MB, 4096);
+	map(c, "vaddr-flag-nomap", A, 4, m->v, MB, 4096);
+	map(c, "iova-wrap", A, RW, m->v, ~0ull << 12, 8192);
 	map(c, "va-wrap", A, RW, ~0ull << 12, MB, 8192);
-	map(c, "iova-last-page", A, RW, v, ~0ull << 12, 4096);
-	map(c, "iova-2^57", A, RW, v, 1ull << 57, 4096);
-	map(c, "iova-2^48", A, RW, v, 1ull << 48, 4096);
+	map(c, "iova-last-page", A, RW, m->v, ~0ull << 12, 4096);
+	map(c, "iova-2^57", A, RW, m->v, 1ull << 57, 4096);
+	map(c, "iova-2^48", A, RW, m->v, 1ull << 48, 4096);
 	unmap(c, "that", U, 0, 1ull << 48, 4096);
-	map(c, "iova-2^39", A, RW, v, 1ull << 39, 4096);
+	map(c, "iova-2^39", A, RW, m->v, 1ull << 39, 4096);
 	unmap(c, "that", U, 0, 1ull << 39, 4096);
-	map(c, "iova-2^39-1page", A, RW, v, (1ull << 39) - 4096, 4096);
+	map(c, "iova-2^39-1page", A, RW, m->v, (1ull << 39) - 4096, 4096);
 	unmap(c, "that", U, 0, (1ull << 39) - 4096, 4096);
-	map(c, "iova-2^38", A, RW, v, 1ull << 38, 4096);
+	map(c, "iova-2^38", A, RW, m->v, 1ull << 38, 4096);
 	unmap(c, "that", U, 0, 1ull << 38, 4096);
-	map(c, "msi-window", A, RW, v, 0xfee00000, 4096);
-	map(c, "cross-msi-window", A, RW, v, 0xfee00000 - MB, 2 * MB);
+	map(c, "msi-window", A, RW, m->v, 0xfee00000, 4096);
+	map(c, "cross-msi-window", A, RW, m->v, 0xfee00000 - MB, 2 * MB);
 	map(c, "bad-va-null", A, RW, 0, MB, 4096);
-	map(c, "bad-va-unmapped", A, RW, (uintptr_t)(hole + MB), MB, 4096);
+	map(c, "bad-va-unmapped", A, RW, (uintptr_t)(m->hole + MB), MB, 4096);
 	map(c, "bad-va-noncanon", A, RW, 1ull << 60, MB, 4096);
 	map(c, "bad-va-kernel", A, RW, 0xffff888000000000ull, MB, 4096);
-	map(c, "prot-none", A, RW, (uintptr_t)none, MB, 4096);
-	map(c, "ro-va-with-write", A, RW, (uintptr_t)ro, MB, 4096);
-	map(c, "ro-va-read-only", A, 1, (uintptr_t)ro, MB, 4096);
+	map(c, "prot-none", A, RW, (uintptr_t)m->none, MB, 4096);
+	map(c, "ro-va-with-write", A, RW, (uintptr_t)m->ro, MB, 4096);
+	map(c, "ro-va-read-only", A, 1, (uintptr_t)m->ro, MB, 4096);
 	unmap(c, "that", U, 0, MB, 4096);
-	map(c, "write-only", A, 2, v, MB, 4096);
+	map(c, "write-only", A, 2, m->v, MB, 4096);
 	unmap(c, "that", U, 0, MB, 4096);
-	map(c, "half-hole", A, RW, (uintptr_t)hole, MB, 2 * MB);
+	map(c, "half-hole", A, RW, (uintptr_t)m->hole, MB, 2 * MB);
 	unmap(c, "must-be-gone", U, 0, MB, 2 * MB);
-	map(c, "ok-4M", A, RW, v, 16 * MB, 4 * MB);
-	map(c, "same-again", A, RW, v, 16 * MB, 4 * MB);
-	map(c, "overlap-head", A, RW, v, 15 * MB, 2 * MB);
-	map(c, "overlap-tail", A, RW, v, 19 * MB, 2 * MB);
-	map(c, "overlap-inside", A, RW, v, 17 * MB, 4096);
-	map(c, "overlap-cover", A, RW, v, 15 * MB, 6 * MB);
-	map(c, "adjacent", A, RW, v + 4 * MB, 20 * MB, MB);
-	map(c, "same-va-other-iova", A, RW, v, 32 * MB, MB);
+}
+
+static void dma_overlaps(int c, const struct memory *m)
+{
+	map(c, "ok-4M", A, RW, m->v, 16 * MB, 4 * MB);
+	map(c, "same-again", A, RW, m->v, 16 * MB, 4 * MB);
+	map(c, "overlap-head", A, RW, m->v, 15 * MB, 2 * MB);
+	map(c, "overlap-tail", A, RW, m->v, 19 * MB, 2 * MB);
+	map(c, "overlap-inside", A, RW, m->v, 17 * MB, 4096);
+	map(c, "overlap-cover", A, RW, m->v, 15 * MB, 6 * MB);
+	map(c, "adjacent", A, RW, m->v + 4 * MB, 20 * MB, MB);
+	map(c, "same-va-other-iova", A, RW, m->v, 32 * MB, MB);
+}
+
+static void dma_unmap_rules(int c, const struct memory *m)
+{
 	iommu_info(c, 256);
 	unmap(c, "argsz-small", U - 1, 0, 16 * MB, MB);
 	unmap(c, "bad-flag", U, 0x80, 16 * MB, MB);
@@ -216,42 +208,59 @@ static void dma(int c, int type)
 	unmap(c, "wrap", U, 0, ~0ull << 12, 8192);
 	unmap(c, "size-2^64-1page", U, 0, 0, ~0ull << 12);
 	unmap(c, "nothing-there", U, 0, 64 * MB, MB);
-	map(c, "again-4M", A, RW, v, 16 * MB, 4 * MB);
+	map(c, "again-4M", A, RW, m->v, 16 * MB, 4 * MB);
 	unmap(c, "tail-part", U, 0, 18 * MB, 2 * MB);
 	unmap(c, "middle", U, 0, 17 * MB, MB);
 	unmap(c, "span-start", U, 0, 15 * MB, 2 * MB);
-	map(c, "re-4M(may-exist)", A, RW, v, 16 * MB, 4 * MB);
+	map(c, "re-4M(may-exist)", A, RW, m->v, 16 * MB, 4 * MB);
 	unmap(c, "head-part", U, 0, 16 * MB, MB);
-	map(c, "re-4M(may-exist)", A, RW, v, 16 * MB, 4 * MB);
+	map(c, "re-4M(may-exist)", A, RW, m->v, 16 * MB, 4 * MB);
 	unmap(c, "exact", U, 0, 16 * MB, 4 * MB);
 	unmap(c, "exact-again", U, 0, 16 * MB, 4 * MB);
-	map(c, "two-a", A, RW, v, 16 * MB, MB);
-	map(c, "two-b", A, RW, v + MB, 18 * MB, MB);
+	map(c, "two-a", A, RW, m->v, 16 * MB, MB);
+	map(c, "two-b", A, RW, m->v + MB, 18 * MB, MB);
 	unmap(c, "both+gap", U, 0, 15 * MB, 8 * MB);
-	map(c, "all-a", A, RW, v, 16 * MB, MB);
-	map(c, "all-b", A, RW, v, 40 * MB, MB);
+}
+
+static void dma_unmap_all(int c, const struct memory *m)
+{
+	map(c, "all-a", A, RW, m->v, 16 * MB, MB);
+	map(c, "all-b", A, RW, m->v, 40 * MB, MB);
 	unmap(c, "ALL-with-size", U, 2, 0, MB);
 	unmap(c, "ALL-with-iova", U, 2, MB, 0);
 	unmap(c, "VADDR-a", U, 4, 16 * MB, MB);
 	unmap(c, "VADDR-a-again", U, 4, 16 * MB, MB);
-	map(c, "VADDR-wrong-size", A, 4, v, 16 * MB, 4096);
-	map(c, "VADDR-restore", A, 4, v, 16 * MB, MB);
+	map(c, "VADDR-wrong-size", A, 4, m->v, 16 * MB, 4096);
+	map(c, "VADDR-restore", A, 4, m->v, 16 * MB, MB);
 	unmap(c, "ALL", U, 2, 0, 0);
 	unmap(c, "ALL-empty", U, 2, 0, 0);
 	unmap(c, "DIRTY-no-tracking", U + sizeof(struct vfio_bitmap), 1, 16 * MB, MB);
+}
+
+static void dma(int c)
+{
 	struct vfio_iommu_type1_dirty_bitmap d = { sizeof d, VFIO_IOMMU_DIRTY_PAGES_FLAG_START };
-	int e, r = io(c, VFIO_IOMMU_DIRTY_PAGES, &d, &e);
-	out(r, e, "DIRTY_PAGES(START)");
-	nl();
+	struct memory m = {
+		.p = mmap(0, 8 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		.ro = mmap(0, MB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		.none = mmap(0, MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		.hole = mmap(0, 2 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+	};
+
+	m.v = (uintptr_t)m.p;
+	munmap(m.hole + MB, MB);
+	memset(m.p, 1, 8 * MB);
+	dma_map_rules(c, &m);
+	dma_overlaps(c, &m);
+	dma_unmap_rules(c, &m);
+	dma_unmap_all(c, &m);
+	call(c, VFIO_IOMMU_DIRTY_PAGES, &d, "DIRTY_PAGES(START)");
 	d.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP;
-	r = io(c, VFIO_IOMMU_DIRTY_PAGES, &d, &e);
-	out(r, e, "DIRTY_PAGES(STOP)");
-	nl();
-	munmap(p, 8 * MB);
-	munmap(ro, MB);
-	munmap(none, MB);
-	munmap(hole, MB);
-	(void)type;
+	call(c, VFIO_IOMMU_DIRTY_PAGES, &d, "DIRTY_PAGES(STOP)");
+	munmap(m.p, 8 * MB);
+	munmap(m.ro, MB);
+	munmap(m.none, MB);
+	munmap(m.hole, MB);
 }
 
 static void region(int d, uint32_t idx, uint32_t argsz)
@@ -299,8 +308,7 @@ static void irqset(int d, const char *what, uint32_t argsz, uint32_t fl, uint32_
 	if (len)
 		memcpy(u.b + sizeof u.s, data, len);
 	r = io(d, VFIO_DEVICE_SET_IRQS, &u, &e);
-	out(r, e, "SET_IRQS(%s: fl=%#x idx=%u start=%u count=%u)", what, fl, idx, start, count);
-	nl();
+	line(r, e, "SET_IRQS(%s: fl=%#x idx=%u start=%u count=%u)", what, fl, idx, start, count);
 }
 static void evrd(int fd, const char *what)
 {
@@ -326,30 +334,14 @@ static void cfgw(int d, const char *what, uint32_t off, size_t len, uint32_t val
 {
 	errno = 0;
 	int r = pwrite(d, &val, len, cfgoff + off), e = errno;
-	out(r, e, "pwrite(cfg+%#x %s len=%zu val=%#x)", off, what, len, val);
-	nl();
+	line(r, e, "pwrite(cfg+%#x %s len=%zu val=%#x)", off, what, len, val);
 	rd(d, what, cfgoff + off, len);
 }
 
-static void device(int g, const char *bdf)
+static void device_info(int d)
 {
-	int e, r, d;
-	r = io(g, VFIO_GROUP_GET_DEVICE_FD, "0000:ff:1f.7", &e);
-	out(r, e, "GET_DEVICE_FD(no-such)");
-	nl();
-	r = io(g, VFIO_GROUP_GET_DEVICE_FD, "", &e);
-	out(r, e, "GET_DEVICE_FD(empty)");
-	nl();
-	d = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
-	out(d < 0 ? d : 0, e, "GET_DEVICE_FD(bdf)");
-	nl();
-	if (d < 0)
-		return;
-	int d2 = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
-	out(d2 < 0 ? d2 : 0, e, "GET_DEVICE_FD(bdf, 2nd)");
-	nl();
-	if (d2 >= 0)
-		close(d2);
+	int e, r;
+
 	for (uint32_t a = 0; a <= 64; a += 4) {
 		if (a > 24 && a != 32 && a != 64)
 			continue;
@@ -370,6 +362,10 @@ static void device(int g, const char *bdf)
 		}
 		nl();
 	}
+}
+
+static void regions(int d)
+{
 	region(d, 0, 0);
 	region(d, 0, 16);
 	region(d, 0, 31);
@@ -379,26 +375,28 @@ static void device(int g, const char *bdf)
 		region(d, i, 256);
 	region(d, 9, 32);
 	region(d, 0xffffffff, 32);
+}
+
+static void irq_info(int d)
+{
+	struct vfio_irq_info cut = { 8, 0, 0, 0 };
+	int e, r;
+
 	for (uint32_t i = 0; i <= 5; i++) {
 		struct vfio_irq_info q = { sizeof q, 0, i, 0 };
 		r = io(d, VFIO_DEVICE_GET_IRQ_INFO, &q, &e);
 		out(r, e, "IRQ_INFO(%u)", i);
 		printf(" argsz=%u flags=%#x count=%u\n", q.argsz, q.flags, q.count);
 	}
-	struct vfio_irq_info q = { 8, 0, 0, 0 };
-	r = io(d, VFIO_DEVICE_GET_IRQ_INFO, &q, &e);
-	out(r, e, "IRQ_INFO(argsz=8)");
-	nl();
+	call(d, VFIO_DEVICE_GET_IRQ_INFO, &cut, "IRQ_INFO(argsz=8)");
+}
 
-	/* config space */
-	for (unsigned o = 0; o < 256; o += 16) {
+static void read_config(int d)
+{
+	for (unsigned o = 0; o < 256 + 32; o += 16) {
 		char w[16];
+
 		sprintf(w, "cfg+%02x", o);
-		rd(d, w, cfgoff + o, 16);
-	}
-	for (unsigned o = 256; o < 256 + 32; o += 16) {
-		char w[16];
-		sprintf(w, "cfg+%03x", o);
 		rd(d, w, cfgoff + o, 16);
 	}
 	rd(d, "cfg+1 dword", cfgoff + 1, 4);
@@ -406,6 +404,10 @@ static void device(int g, const char *bdf)
 	rd(d, "cfg+ffe len4", cfgoff + 0xffe, 4);
 	rd(d, "cfg+1000", cfgoff + 0x1000, 4);
 	rd(d, "cfg len0", cfgoff, 0);
+}
+
+static void write_config(int d)
+{
 	cfgw(d, "vendor", 0, 2, 0x1234);
 	cfgw(d, "command", 4, 2, 0x0000);
 	rd(d, "bar0-mem-off", 0, 4);
@@ -426,34 +428,37 @@ static void device(int g, const char *bdf)
 	rd(d, "rom", 6ull << 40, 4);
 	rd(d, "vga", 8ull << 40, 4);
 	rd(d, "idx9", 9ull << 40, 4);
-	void *m = mmap(0, 4096, PROT_READ, MAP_SHARED, d, 0);
-	out(m == MAP_FAILED ? -1 : 0, errno, "mmap(bar0 4096 ro shared)");
-	nl();
+}
+
+static void *mapped(int d, int kind, off_t off, const char *what)
+{
+	errno = 0;
+	void *m = mmap(0, 4096, PROT_READ, kind, d, off);
+
+	opened(m == MAP_FAILED ? -1 : 0, errno, what);
+	return m;
+}
+
+static void maps(int d)
+{
+	void *m = mapped(d, MAP_SHARED, 0, "mmap(bar0 4096 ro shared)");
+
 	if (m != MAP_FAILED) {
 		out(0, 0, "load32(bar0+0)");
 		printf(" %#x\n", *(volatile uint32_t *)m);
 		munmap(m, 4096);
 	}
-	errno = 0;
-	m = mmap(0, 4096, PROT_READ, MAP_PRIVATE, d, 0);
-	out(m == MAP_FAILED ? -1 : 0, errno, "mmap(bar0 private)");
-	nl();
-	errno = 0;
-	m = mmap(0, 4096, PROT_READ, MAP_SHARED, d, 7ull << 40);
-	out(m == MAP_FAILED ? -1 : 0, errno, "mmap(config)");
-	nl();
-	errno = 0;
-	m = mmap(0, 4096, PROT_READ, MAP_SHARED, d, 1ull << 32);
-	out(m == MAP_FAILED ? -1 : 0, errno, "mmap(bar0 beyond)");
-	nl();
+	mapped(d, MAP_PRIVATE, 0, "mmap(bar0 private)");
+	mapped(d, MAP_SHARED, 7ull << 40, "mmap(config)");
+	mapped(d, MAP_SHARED, 1ull << 32, "mmap(bar0 beyond)");
+}
 
-	/* interrupts */
-	int ev[4];
-	for (int i = 0; i < 4; i++)
-		ev[i] = eventfd(0, EFD_NONBLOCK);
+enum { NONE = 1, BOOL = 2, EV = 4, MASK = 8, UNMASK = 16, TRIG = 32 };
+
+static void irq_rules(int d, const int *ev)
+{
 	int bad = 9999, one = ev[0];
-	uint8_t yes[4] = { 1, 1, 1, 1 };
-	enum { NONE = 1, BOOL = 2, EV = 4, MASK = 8, UNMASK = 16, TRIG = 32 };
+
 	irqset(d, "argsz-small", 8, NONE | TRIG, 1, 0, 0, 0, 0);
 	irqset(d, "argsz-no-data", sizeof(struct vfio_irq_set), EV | TRIG, 1, 0, 1, 0, 0);
 	irqset(d, "no-flags", ~0u, 0, 1, 0, 1, 0, 0);
@@ -468,36 +473,67 @@ static void device(int g, const char *bdf)
 	irqset(d, "trig-not-set-up", ~0u, NONE | TRIG, 1, 0, 1, 0, 0);
 	irqset(d, "disable-not-set-up", ~0u, NONE | TRIG, 1, 0, 0, 0, 0);
 	irqset(d, "msi-mask", ~0u, NONE | MASK, 1, 0, 1, 0, 0);
-	for (uint32_t idx = 0; idx < 5; idx++) {
-		irqset(d, "set", ~0u, EV | TRIG, idx, 0, 1, &one, 4);
-		irqset(d, "other-index-while-set", ~0u, EV | TRIG, idx == 1 ? 2 : 1, 0, 1, &ev[1],
-		       4);
-		irqset(d, "trigger-none", ~0u, NONE | TRIG, idx, 0, 1, 0, 0);
-		evrd(one, "after trigger-none");
-		irqset(d, "trigger-bool", ~0u, BOOL | TRIG, idx, 0, 1, yes, 1);
-		evrd(one, "after trigger-bool");
-		irqset(d, "mask", ~0u, NONE | MASK, idx, 0, 1, 0, 0);
-		irqset(d, "unmask", ~0u, NONE | UNMASK, idx, 0, 1, 0, 0);
-		evrd(one, "after unmask");
-		irqset(d, "disable", ~0u, NONE | TRIG, idx, 0, 0, 0, 0);
-		for (uint32_t j = 1; j < 3; j++)
-			irqset(d, "cleanup", ~0u, NONE | TRIG, j, 0, 0, 0, 0);
-	}
+}
+
+static void irq_index(int d, uint32_t idx, const int *ev)
+{
+	uint8_t yes[4] = { 1, 1, 1, 1 };
+	int one = ev[0];
+
+	irqset(d, "set", ~0u, EV | TRIG, idx, 0, 1, &one, 4);
+	irqset(d, "other-index-while-set", ~0u, EV | TRIG, idx == 1 ? 2 : 1, 0, 1, &ev[1], 4);
+	irqset(d, "trigger-none", ~0u, NONE | TRIG, idx, 0, 1, 0, 0);
+	evrd(one, "after trigger-none");
+	irqset(d, "trigger-bool", ~0u, BOOL | TRIG, idx, 0, 1, yes, 1);
+	evrd(one, "after trigger-bool");
+	irqset(d, "mask", ~0u, NONE | MASK, idx, 0, 1, 0, 0);
+	irqset(d, "unmask", ~0u, NONE | UNMASK, idx, 0, 1, 0, 0);
+	evrd(one, "after unmask");
+	irqset(d, "disable", ~0u, NONE | TRIG, idx, 0, 0, 0, 0);
+	for (uint32_t j = 1; j < 3; j++)
+		irqset(d, "cleanup", ~0u, NONE | TRIG, j, 0, 0, 0, 0);
+}
+
+static void irq_msix(int d, const int *ev)
+{
 	irqset(d, "msix-2vec", ~0u, EV | TRIG, 2, 0, 2, ev, 8);
 	irqset(d, "msix-add", ~0u, EV | TRIG, 2, 2, 1, &ev[2], 4);
 	irqset(d, "msix-trig", ~0u, NONE | TRIG, 2, 0, 3, 0, 0);
 	for (int i = 0; i < 3; i++)
 		evrd(ev[i], "vec");
 	irqset(d, "msix-off", ~0u, NONE | TRIG, 2, 0, 0, 0, 0);
+}
 
-	/* the rest */
+static void interrupts(int d)
+{
+	int ev[4];
+
+	for (int i = 0; i < 4; i++)
+		ev[i] = eventfd(0, EFD_NONBLOCK);
+	irq_rules(d, ev);
+	for (uint32_t idx = 0; idx < 5; idx++)
+		irq_index(d, idx, ev);
+	irq_msix(d, ev);
+	for (int i = 0; i < 4; i++)
+		close(ev[i]);
+}
+
+static void hot_reset_info(int d)
+{
 	struct {
 		struct vfio_pci_hot_reset_info i;
 		struct vfio_pci_dependent_device dd[32];
 	} h = { .i.argsz = sizeof h.i };
-	r = io(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h, &e);
+	int e, r = io(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h, &e);
+
 	out(r, e, "PCI_HOT_RESET_INFO(argsz=12)");
 	printf(" count=%u\n", h.i.count);
+}
+
+static void features(int d)
+{
+	int e, r;
+
 	for (uint32_t f = 0; f <= 12; f++) {
 		struct {
 			struct vfio_device_feature f;
@@ -505,33 +541,133 @@ static void device(int g, const char *bdf)
 		} x = { .f.argsz = sizeof x,
 			.f.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | f };
 		r = io(d, VFIO_DEVICE_FEATURE, &x, &e);
-		out(r, e, "FEATURE(probe get %u)", f);
-		nl();
+		line(r, e, "FEATURE(probe get %u)", f);
 		x.f.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET | f;
 		r = io(d, VFIO_DEVICE_FEATURE, &x, &e);
-		out(r, e, "FEATURE(probe set %u)", f);
-		nl();
+		line(r, e, "FEATURE(probe set %u)", f);
 	}
-	r = io(d, VFIO_DEVICE_RESET, 0, &e);
-	out(r, e, "DEVICE_RESET");
-	nl();
+}
+
+static void device(int g, const char *bdf)
+{
+	int e, d, d2;
+
+	call(g, VFIO_GROUP_GET_DEVICE_FD, "0000:ff:1f.7", "GET_DEVICE_FD(no-such)");
+	call(g, VFIO_GROUP_GET_DEVICE_FD, "", "GET_DEVICE_FD(empty)");
+	d = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
+	if (opened(d, e, "GET_DEVICE_FD(bdf)") < 0)
+		return;
+	d2 = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
+	if (opened(d2, e, "GET_DEVICE_FD(bdf, 2nd)") >= 0)
+		close(d2);
+	device_info(d);
+	regions(d);
+	irq_info(d);
+	read_config(d);
+	write_config(d);
+	maps(d);
+	interrupts(d);
+	hot_reset_info(d);
+	features(d);
+	call(d, VFIO_DEVICE_RESET, 0, "DEVICE_RESET");
 	rd(d, "cfg+4 after reset", cfgoff + 4, 4);
-	r = io(d, _IO(VFIO_TYPE, VFIO_BASE + 77), 0, &e);
-	out(r, e, "unknown ioctl(device)");
-	nl();
-	for (int i = 0; i < 4; i++)
-		close(ev[i]);
+	call(d, _IO(VFIO_TYPE, VFIO_BASE + 77), 0, "unknown ioctl(device)");
 	close(d);
+}
+
+static void set_iommu(int c, long type, const char *fmt)
+{
+	int e, r = io(c, VFIO_SET_IOMMU, (void *)type, &e);
+
+	line(r, e, fmt, type);
+}
+
+static int container_alone(int type)
+{
+	int c = open("/dev/vfio/vfio", O_RDWR);
+
+	opened(c, errno, "open(/dev/vfio/vfio)");
+	call(c, VFIO_GET_API_VERSION, 0, "GET_API_VERSION");
+	ext(c);
+	set_iommu(c, type, "SET_IOMMU(%ld, no group)");
+	iommu_info(c, 256);
+	map(c, "no-iommu", 32, 3, 0x10000, 0, 4096);
+	unmap(c, "no-iommu", 24, 0, 0, 4096);
+	call(c, _IO(VFIO_TYPE, VFIO_BASE + 77), 0, "unknown ioctl(container)");
+	return c;
+}
+
+static void set_container(int g, int fd, const char *what)
+{
+	call(g, VFIO_GROUP_SET_CONTAINER, &fd, what);
+}
+
+static void group_joins(int g, int c, const char *bdf)
+{
+	status(g, 0);
+	status(g, 4);
+	status(g, 7);
+	status(g, 8);
+	status(g, 64);
+	call(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, "GET_DEVICE_FD(no container)");
+	call(g, VFIO_GROUP_UNSET_CONTAINER, 0, "UNSET_CONTAINER(none)");
+	set_container(g, -1, "SET_CONTAINER(-1)");
+	set_container(g, open("/dev/null", O_RDWR), "SET_CONTAINER(/dev/null)");
+	call(g, VFIO_GROUP_SET_CONTAINER, 0, "SET_CONTAINER(NULL ptr)");
+	set_container(g, c, "SET_CONTAINER(container)");
+	set_container(g, c, "SET_CONTAINER(again)");
+	status(g, 8);
+	call(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, "GET_DEVICE_FD(no iommu)");
+}
+
+static void container_joined(int c, int type)
+{
+	static const long bad[] = { 0, 2, 4, 5, 7, 8, 9, 99, -1 };
+	static const uint32_t az[] = { 0, 4, 8, 15, 16, 20, 24, 32, 64, 96, 104, 128, 256, 4096 };
+
+	iommu_info(c, 256);
+	ext(c);
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
+		set_iommu(c, bad[i], "SET_IOMMU(%ld)");
+	set_iommu(c, type, "SET_IOMMU(%ld)");
+	set_iommu(c, 4 - type, "SET_IOMMU(%ld, again)");
+	ext(c);
+	for (unsigned i = 0; i < sizeof az / sizeof *az; i++)
+		iommu_info(c, az[i]);
+}
+
+static bool sample(int type, const char *path, const char *bdf)
+{
+	int c = container_alone(type), g, g2;
+
+	g = open(path, O_RDWR);
+	if (opened(g, errno, "open(group)") < 0)
+		return false;
+	g2 = open(path, O_RDWR);
+	opened(g2, errno, "open(group, 2nd)");
+	group_joins(g, c, bdf);
+	container_joined(c, type);
+	dma(c);
+	device(g, bdf);
+	call(g, VFIO_GROUP_UNSET_CONTAINER, 0, "UNSET_CONTAINER");
+	status(g, 8);
+	iommu_info(c, 256);
+	close(g);
+	close(c);
+	if (g2 >= 0)
+		close(g2);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
 	const char *bdf = argc > 1 ? argv[1] : "0000:00:04.0";
 	char path[PATH_MAX], link[PATH_MAX];
-	int e, r, c, g, g2, nul = open("/dev/null", O_RDWR);
+	ssize_t l;
+
 	setvbuf(stdout, 0, _IOLBF, 0);
 	sprintf(path, "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	ssize_t l = readlink(path, link, sizeof link - 1);
+	l = readlink(path, link, sizeof link - 1);
 	if (l < 0) {
 		printf("# no iommu group for %s: %s\n", bdf, strerror(errno));
 		return 1;
@@ -539,96 +675,10 @@ int main(int argc, char **argv)
 	link[l] = 0;
 	sprintf(path, "/dev/vfio/%s", strrchr(link, '/') + 1);
 	printf("# bdf %s group %s\n", bdf, path);
-
 	for (int type = VFIO_TYPE1_IOMMU; type <= VFIO_TYPE1v2_IOMMU; type += 2) {
 		printf("# ---- SET_IOMMU type %d\n", type);
-		c = open("/dev/vfio/vfio", O_RDWR);
-		out(c < 0 ? -1 : 0, errno, "open(/dev/vfio/vfio)");
-		nl();
-		r = io(c, VFIO_GET_API_VERSION, 0, &e);
-		out(r, e, "GET_API_VERSION");
-		nl();
-		ext(c);
-		r = io(c, VFIO_SET_IOMMU, (void *)(long)type, &e);
-		out(r, e, "SET_IOMMU(%d, no group)", type);
-		nl();
-		iommu_info(c, 256);
-		map(c, "no-iommu", 32, 3, 0x10000, 0, 4096);
-		unmap(c, "no-iommu", 24, 0, 0, 4096);
-		r = io(c, _IO(VFIO_TYPE, VFIO_BASE + 77), 0, &e);
-		out(r, e, "unknown ioctl(container)");
-		nl();
-		g = open(path, O_RDWR);
-		out(g < 0 ? -1 : 0, errno, "open(group)");
-		nl();
-		if (g < 0)
+		if (!sample(type, path, bdf))
 			return 1;
-		g2 = open(path, O_RDWR);
-		out(g2 < 0 ? -1 : 0, errno, "open(group, 2nd)");
-		nl();
-		status(g, 0);
-		status(g, 4);
-		status(g, 7);
-		status(g, 8);
-		status(g, 64);
-		r = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
-		out(r, e, "GET_DEVICE_FD(no container)");
-		nl();
-		r = io(g, VFIO_GROUP_UNSET_CONTAINER, 0, &e);
-		out(r, e, "UNSET_CONTAINER(none)");
-		nl();
-		int fd = -1;
-		r = io(g, VFIO_GROUP_SET_CONTAINER, &fd, &e);
-		out(r, e, "SET_CONTAINER(-1)");
-		nl();
-		fd = nul;
-		r = io(g, VFIO_GROUP_SET_CONTAINER, &fd, &e);
-		out(r, e, "SET_CONTAINER(/dev/null)");
-		nl();
-		r = io(g, VFIO_GROUP_SET_CONTAINER, 0, &e);
-		out(r, e, "SET_CONTAINER(NULL ptr)");
-		nl();
-		fd = c;
-		r = io(g, VFIO_GROUP_SET_CONTAINER, &fd, &e);
-		out(r, e, "SET_CONTAINER(container)");
-		nl();
-		r = io(g, VFIO_GROUP_SET_CONTAINER, &fd, &e);
-		out(r, e, "SET_CONTAINER(again)");
-		nl();
-		status(g, 8);
-		r = io(g, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf, &e);
-		out(r, e, "GET_DEVICE_FD(no iommu)");
-		nl();
-		iommu_info(c, 256);
-		ext(c);
-		static const long bad[] = { 0, 2, 4, 5, 7, 8, 9, 99, -1 };
-		for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
-			r = io(c, VFIO_SET_IOMMU, (void *)bad[i], &e);
-			out(r, e, "SET_IOMMU(%ld)", bad[i]);
-			nl();
-		}
-		r = io(c, VFIO_SET_IOMMU, (void *)(long)type, &e);
-		out(r, e, "SET_IOMMU(%d)", type);
-		nl();
-		r = io(c, VFIO_SET_IOMMU, (void *)(long)(4 - type), &e);
-		out(r, e, "SET_IOMMU(%d, again)", 4 - type);
-		nl();
-		ext(c);
-		static const uint32_t az[] = { 0,  4,  8,  15,	16,  20,  24,
-					       32, 64, 96, 104, 128, 256, 4096 };
-		for (unsigned i = 0; i < sizeof az / sizeof *az; i++)
-			iommu_info(c, az[i]);
-		dma(c, type);
-		device(g, bdf);
-		r = io(g, VFIO_GROUP_UNSET_CONTAINER, 0, &e);
-		out(r, e, "UNSET_CONTAINER");
-		nl();
-		status(g, 8);
-		iommu_info(c, 256);
-		close(g);
-		close(c);
-		if (g2 >= 0)
-			close(g2);
 	}
 	printf("# done %d lines\n", n);
 	return 0;
