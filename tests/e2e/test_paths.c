@@ -3,23 +3,13 @@
  * Every path entry point, called by a program of the session: what it says of
  * the machine (one edu at 0000:01:00.0) and what it says of the host.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "paths.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
-#include <ftw.h>
-#include <glob.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,19 +21,11 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <utime.h>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-
-#define BDF	  "0000:01:00.0"
-#define LINK	  "/sys/bus/pci/devices/" BDF
-#define DEVICE	  "/sys/devices/pci0000:01/" BDF
-#define VENDOR	  LINK "/vendor"
-#define CONTAINER "/dev/vfio/vfio"
-#define GET_API	  _IO(';', 100)
 
 int __open(const char *path, int flags, ...);
 int __open64(const char *path, int flags, ...);
@@ -65,13 +47,6 @@ ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, si
 char *__realpath_chk(const char *path, char *resolved, size_t room);
 char *__getcwd_chk(char *buf, size_t size, size_t room);
 char *__getwd_chk(char *buf, size_t room);
-
-#define assert_fails(call, error)               \
-	do {                                    \
-		errno = 0;                      \
-		assert_int_equal((call), -1);   \
-		assert_int_equal(errno, error); \
-	} while (0)
 
 /* The group's node: its number is the machine's choice. */
 static char group[64];
@@ -413,137 +388,6 @@ static void every_realpath_gives_linux_names(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
-static void is_empty_list(int n, struct dirent **list)
-{
-	assert_int_equal(n, 1);
-	assert_string_equal(list[0]->d_name, BDF);
-	free(list[0]);
-	free(list);
-}
-
-static int not_dots(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-static int not_dots64(const struct dirent64 *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-static void every_scandir_lists_the_machine(void **state)
-{
-	int bus = open("/sys/bus/pci", O_RDONLY | O_DIRECTORY);
-	struct dirent64 **list64;
-	struct dirent **list;
-	int n;
-
-	n = scandir("/sys/bus/pci/devices", &list, not_dots, alphasort);
-	is_empty_list(n, list);
-	n = scandirat(bus, "devices", &list, not_dots, alphasort);
-	is_empty_list(n, list);
-	n = scandir64("/sys/bus/pci/devices", &list64, not_dots64, alphasort64);
-	is_empty_list(n, (struct dirent **)list64);
-	n = scandirat64(bus, "devices", &list64, not_dots64, alphasort64);
-	is_empty_list(n, (struct dirent **)list64);
-	assert_fails(scandir(LINK "/nothing", &list, not_dots, alphasort), ENOENT);
-	close(bus);
-}
-
-static void every_glob_matches_the_machine(void **state)
-{
-	glob64_t found64;
-	glob_t found;
-
-	assert_int_equal(glob("/sys/bus/pci/devices/*/vend*", 0, NULL, &found), 0);
-	assert_int_equal(found.gl_pathc, 1);
-	assert_string_equal(found.gl_pathv[0], VENDOR);
-	assert_int_equal(glob("/dev/{null,vfio/vf*}", GLOB_BRACE | GLOB_APPEND, NULL, &found), 0);
-	assert_int_equal(found.gl_pathc, 3);
-	assert_string_equal(found.gl_pathv[1], "/dev/null");
-	globfree(&found);
-	assert_int_equal(glob64("/sys/kernel/iommu_groups/*/devices/*", 0, NULL, &found64), 0);
-	assert_int_equal(found64.gl_pathc, 1);
-	globfree64(&found64);
-	assert_int_equal(glob("/sys/bus/pci/devices/*/nothing", 0, NULL, &found), GLOB_NOMATCH);
-	assert_int_equal(glob("/sys/bus/pci/*/" BDF "/device", GLOB_ONLYDIR, NULL, &found), 0);
-	globfree(&found);
-}
-
-static int visited;
-
-static int visit(const char *path, const struct stat *st, int type)
-{
-	assert_int_equal(strncmp(path, "/dev/vfio", 9), 0);
-	visited++;
-	if (!strcmp(path, CONTAINER))
-		assert_true(S_ISCHR(st->st_mode));
-	return 0;
-}
-
-static int visit64(const char *path, const struct stat64 *st, int type)
-{
-	return visit(path, (const struct stat *)st, type);
-}
-
-static int visit_deep(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	if (!strcmp(path, CONTAINER)) {
-		assert_int_equal(where->level, 1);
-		assert_string_equal(path + where->base, "vfio");
-	}
-	return visit(path, st, type);
-}
-
-static int visit_deep64(const char *path, const struct stat64 *st, int type, struct FTW *where)
-{
-	return visit_deep(path, (const struct stat *)st, type, where);
-}
-
-static void every_walk_reports_linux_names(void **state)
-{
-	visited = 0;
-	assert_int_equal(ftw("/dev/vfio", visit, 8), 0);
-	assert_int_equal(ftw64("/dev/vfio", visit64, 8), 0);
-	assert_int_equal(nftw("/dev/vfio", visit_deep, 8, FTW_PHYS), 0);
-	assert_int_equal(nftw64("/dev/vfio", visit_deep64, 8, FTW_PHYS | FTW_DEPTH), 0);
-	/* the directory, the container, the group, devices and the device in it */
-	assert_int_equal(visited, 4 * 5);
-	assert_fails(nftw(LINK "/nothing", visit_deep, 8, 0), ENOENT);
-}
-
-/* Both forms of fts, which differ in their types' names only. */
-#define WALKS_WITH(prefix, fts_type, entry_type, options)                                    \
-	do {                                                                                 \
-		fts_type *fts = prefix##_open(paths, options, NULL);                         \
-		int links = 0, dirs = 0;                                                     \
-		entry_type *entry;                                                           \
-                                                                                             \
-		assert_non_null(fts);                                                        \
-		while ((entry = prefix##_read(fts))) {                                       \
-			assert_memory_equal(entry->fts_path, paths[0], strlen(paths[0]));    \
-			assert_int_equal(entry->fts_pathlen, strlen(entry->fts_path));       \
-			links += entry->fts_info == FTS_SL && !strcmp(entry->fts_name, BDF); \
-			dirs += entry->fts_info == FTS_D;                                    \
-			if (entry->fts_info == FTS_D)                                        \
-				prefix##_children(fts, 0);                                   \
-		}                                                                            \
-		assert_int_equal(errno, 0);                                                  \
-		assert_int_equal(prefix##_close(fts), 0);                                    \
-		assert_int_equal(links, 1);                                                  \
-		assert_int_equal(dirs, 2);                                                   \
-	} while (0)
-
-static void fts_reports_linux_names(void **state)
-{
-	char *paths[] = { (char *)(uintptr_t) "/sys/bus/pci/drivers", NULL };
-
-	WALKS_WITH(fts, FTS, FTSENT, FTS_PHYSICAL);
-	WALKS_WITH(fts, FTS, FTSENT, FTS_PHYSICAL | FTS_NOCHDIR);
-	WALKS_WITH(fts64, FTS64, FTSENT64, FTS_PHYSICAL);
-	WALKS_WITH(fts64, FTS64, FTSENT64, FTS_PHYSICAL | FTS_NOCHDIR);
-}
-
 static void the_working_directory_is_named_as_in_linux(void **state)
 {
 	char text[PATH_MAX], small[4], *made, *(*old_getwd)(char *);
@@ -656,124 +500,6 @@ static void watches_are_set_in_the_session(void **state)
 	close(fd);
 }
 
-/* Whether a child, however it was started, sees the session. */
-static void child_saw_it(pid_t pid)
-{
-	int status;
-
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-static char *const empty[] = { NULL };
-static char test_name[] = "test", flag[] = "-c", path_arg[] = CONTAINER;
-
-static void every_exec_keeps_the_session(void **state)
-{
-	char *const argv[] = { test_name, flag, path_arg, NULL };
-	int fd = open("/usr/bin/test", O_RDONLY | O_CLOEXEC);
-
-#define CHILD(call)                  \
-	do {                         \
-		pid_t pid_ = fork(); \
-		if (!pid_) {         \
-			call;        \
-			_exit(9);    \
-		}                    \
-		child_saw_it(pid_);  \
-	} while (0)
-
-	CHILD(execve("/usr/bin/test", argv, empty));
-	CHILD(execvpe("test", argv, empty));
-	CHILD(fexecve(fd, argv, empty));
-	CHILD(execveat(AT_FDCWD, "/usr/bin/test", argv, empty, 0));
-	CHILD(execle("/usr/bin/test", "test", "-c", CONTAINER, NULL, empty));
-	CHILD({
-		clearenv();
-		execv("/usr/bin/test", argv);
-	});
-	CHILD({
-		clearenv();
-		execvp("test", argv);
-	});
-	CHILD({
-		clearenv();
-		execl("/usr/bin/test", "test", "-c", CONTAINER, NULL);
-	});
-	CHILD({
-		clearenv();
-		execlp("test", "test", "-c", CONTAINER, NULL);
-	});
-	CHILD({
-		clearenv();
-		_exit(system("test -c " CONTAINER));
-	});
-	CHILD({
-		clearenv();
-		_exit(pclose(popen("test -c " CONTAINER, "r")));
-	});
-	close(fd);
-}
-
-static void every_spawn_keeps_the_session(void **state)
-{
-	char *const argv[] = { test_name, flag, path_arg, NULL };
-	pid_t pid;
-
-	assert_int_equal(posix_spawn(&pid, "/usr/bin/test", NULL, NULL, argv, empty), 0);
-	child_saw_it(pid);
-	assert_int_equal(posix_spawnp(&pid, "test", NULL, NULL, argv, empty), 0);
-	child_saw_it(pid);
-	pid = vfork();
-	if (!pid) {
-		execve("/usr/bin/test", argv, empty);
-		_exit(9);
-	}
-	child_saw_it(pid);
-}
-
-static void a_spawned_child_opens_and_stands_in_the_session(void **state)
-{
-	static char shell[] = "sh", script[] = "read v && test $v = 0x1234 && test -e vendor";
-	char *const argv[] = { shell, flag, script, NULL };
-	posix_spawn_file_actions_t actions;
-	pid_t pid;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, VENDOR, O_RDONLY, 0);
-	posix_spawn_file_actions_addchdir_np(&actions, LINK);
-	assert_int_equal(posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ), 0);
-	child_saw_it(pid);
-	posix_spawn_file_actions_destroy(&actions);
-}
-
-static void a_program_may_leave_the_session(void **state)
-{
-	static char leave[] = "RINGFENCE_NO_FOLLOW=1", shell[] = "sh",
-		    script[] = "test -z \"$RINGFENCE_SESSION$LD_PRELOAD\"";
-	char *const argv[] = { shell, flag, script, NULL };
-	char *const env[] = { leave, NULL };
-	pid_t pid;
-
-	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, env), 0);
-	child_saw_it(pid);
-}
-
-static void other_preloads_stay_in_front(void **state)
-{
-	static char others[] = "LD_PRELOAD=libm.so.6";
-	char *const env[] = { others, NULL };
-	static char shell[] = "sh",
-		    script[] = "case $LD_PRELOAD in libm.so.6:*ringfence*) test -c " CONTAINER
-			       ";; *) exit 3;; esac";
-	char *const argv[] = { shell, flag, script, NULL };
-	pid_t pid;
-
-	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, env), 0);
-	child_saw_it(pid);
-}
-
 static void bad_pointers_give_efault(void **state)
 {
 	char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -805,19 +531,10 @@ int main(void)
 		cmocka_unit_test(every_readlink_gives_linux_names),
 		cmocka_unit_test(proc_names_descriptors_as_linux_does),
 		cmocka_unit_test(every_realpath_gives_linux_names),
-		cmocka_unit_test(every_scandir_lists_the_machine),
-		cmocka_unit_test(every_glob_matches_the_machine),
-		cmocka_unit_test(every_walk_reports_linux_names),
-		cmocka_unit_test(fts_reports_linux_names),
 		cmocka_unit_test(the_working_directory_is_named_as_in_linux),
 		cmocka_unit_test(nothing_is_made_or_removed_in_sysfs),
 		cmocka_unit_test(attributes_of_session_files_can_be_changed),
 		cmocka_unit_test(watches_are_set_in_the_session),
-		cmocka_unit_test(every_exec_keeps_the_session),
-		cmocka_unit_test(every_spawn_keeps_the_session),
-		cmocka_unit_test(a_spawned_child_opens_and_stands_in_the_session),
-		cmocka_unit_test(a_program_may_leave_the_session),
-		cmocka_unit_test(other_preloads_stay_in_front),
 		cmocka_unit_test(bad_pointers_give_efault),
 	};
 
