@@ -146,6 +146,35 @@ static inline __attribute__((always_inline)) void tree_insert(struct tree *tree,
 	tree_update_path(ops, links, depth, depth, after);
 }
 
+/* Rotate @node down until one side is empty, and the other takes its place: its link. */
+static inline __attribute__((always_inline)) struct tree_node **tree_sink(struct tree_node *node,
+									  struct tree_node **link,
+									  struct tree_node ***links,
+									  unsigned *depth)
+{
+	while (node->left && node->right) {
+		struct tree_node *up;
+
+		assert(*depth < TREE_DEPTH);
+		links[(*depth)++] = link;
+		if (tree_priority(node->left) > tree_priority(node->right)) {
+			up = node->left;
+			*link = up;
+			node->left = up->right;
+			up->right = node;
+			link = &up->right;
+		} else {
+			up = node->right;
+			*link = up;
+			node->right = up->left;
+			up->left = node;
+			link = &up->left;
+		}
+	}
+	*link = node->left ? node->left : node->right;
+	return link;
+}
+
 /* Take @node out. */
 static inline __attribute__((always_inline)) void tree_remove(struct tree *tree,
 							      struct tree_node *node,
@@ -178,27 +207,7 @@ static inline __attribute__((always_inline)) void tree_remove(struct tree *tree,
 	else
 		after = NULL;
 
-	/* rotate it down until one side is empty; the other takes its place */
-	while (node->left && node->right) {
-		struct tree_node *up;
-
-		assert(depth < TREE_DEPTH);
-		links[depth++] = link;
-		if (tree_priority(node->left) > tree_priority(node->right)) {
-			up = node->left;
-			*link = up;
-			node->left = up->right;
-			up->right = node;
-			link = &up->right;
-		} else {
-			up = node->right;
-			*link = up;
-			node->right = up->left;
-			up->left = node;
-			link = &up->left;
-		}
-	}
-	*link = node->left ? node->left : node->right;
+	link = tree_sink(node, link, links, &depth);
 
 	/*
 	 * What follows may lie below: it is then the lowest of the subtree that

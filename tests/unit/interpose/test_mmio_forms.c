@@ -474,10 +474,38 @@ static void make_string(uint8_t *to, bool *addr32, bool *rep, unsigned *kind, un
 	*to = 0xc3;
 }
 
+enum { RCX = 1, RSP = 4, RSI = 6, RDI = 7 };
+
+static void swap_sides(void)
+{
+	uint8_t *swap = malloc(RIG_LEN);
+
+	memcpy(swap, memory, RIG_LEN);
+	memcpy(memory, rig.regs, RIG_LEN);
+	memcpy(rig.regs, swap, RIG_LEN);
+	free(swap);
+}
+
+/*
+ * A register that differs, or -1; but for the pointers to the device: @sides 1, the source
+ * is there; 2, the target.
+ */
+static int differing_register(const struct cpu *native, const struct cpu *trapped, unsigned sides)
+{
+	for (unsigned j = 0; j < 16; j++) {
+		uint64_t n = native->gpr[j], t = trapped->gpr[j];
+
+		if ((j == RSI && (sides & 1)) || (j == RDI && (sides & 2)))
+			t += (uint64_t)(memory - rig.bar);
+		if (j != RSP && n != t)
+			return (int)j;
+	}
+	return -1;
+}
+
 static void strings_move_the_same_elements(void **unused)
 {
 	static uint8_t xs[XSAVE_SZ] __attribute__((aligned(64)));
-	enum { RCX = 1, RSI = 6, RDI = 7 };
 
 	rig_take_signals();
 	memset(xs, 0, sizeof(xs));
@@ -488,6 +516,7 @@ static void strings_move_the_same_elements(void **unused)
 		uint64_t from = 8192 + below(4096), to = 16384 + below(4096);
 		bool addr32, rep;
 		uint64_t high;
+		int wrong;
 
 		make_string(code, &addr32, &rep, &kind, &size);
 		for (unsigned j = 0; j < 16; j++)
@@ -515,25 +544,13 @@ static void strings_move_the_same_elements(void **unused)
 		/* The memory side of the trapped run starts as it was, too. */
 		if (enter(&trapped))
 			fail_msg("refused: kind %u size %u", kind, size);
-		if (!(sides & 2) && kind != 2) {
-			/* Its stores went to memory: move them to the device's side to compare. */
-			uint8_t *swap = malloc(RIG_LEN);
-
-			memcpy(swap, memory, RIG_LEN);
-			memcpy(memory, rig.regs, RIG_LEN);
-			memcpy(rig.regs, swap, RIG_LEN);
-			free(swap);
-		}
+		if (!(sides & 2) && kind != 2)
+			swap_sides(); /* its stores went to memory */
 		assert_int_equal(enter(&native), 0);
-		for (unsigned j = 0; j < 16; j++) {
-			uint64_t n = native.gpr[j], t = trapped.gpr[j];
-
-			if ((j == RSI && (sides & 1)) || (j == RDI && (sides & 2)))
-				t += (uint64_t)(memory - rig.bar);
-			if (j != 4 && n != t)
-				fail_msg("register %u: kind %u size %u rep %u sides %u", j, kind,
-					 size, rep, sides);
-		}
+		wrong = differing_register(&native, &trapped, sides);
+		if (wrong >= 0)
+			fail_msg("register %d: kind %u size %u rep %u sides %u", wrong, kind, size,
+				 rep, sides);
 		assert_memory_equal(memory, rig.regs, RIG_LEN);
 		assert_int_equal(native.flags & STATUS, trapped.flags & STATUS);
 	}

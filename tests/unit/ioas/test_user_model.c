@@ -6,162 +6,11 @@
  * memory now and then; devices must go on seeing what they saw.
  */
 #include "../random.h"
-#include "fixture.h"
-#include "ioas/access.h"
-#include "ioas/domains.h"
-#include "ioas/user_map.h"
 #include "memory/pin.h"
+#include "user_model.h"
 
-#define SPACES	    3
-#define AREAS	    12
-#define OBJECTS	    64
-#define PINS	    6
-#define MEMORY	    16ul /* pages of the program's */
-#define WINDOW	    (24 * PAGE) /* IOVA that is used */
-#define BASE	    (16 * MIB)
-#define MOCK_PAGE   2048ul
-#define ACCOUNT_MAX 40
-
-struct object {
-	bool used;
-	unsigned first; /* page of the memory */
-	unsigned nr;
-	bool writable;
-	unsigned held[MEMORY];
-	uint64_t seen[MEMORY]; /* what was there when it was first held */
-};
-
-struct area {
-	bool used;
-	uint64_t first, last;
-	struct object *object;
-	uint64_t start; /* byte of the object */
-	uint32_t prot;
-	unsigned pins;
-};
-
-struct space {
-	struct rf_ioas *ioas;
-	struct ioas_access *access;
-	struct area areas[AREAS];
-	struct domain *domains[2];
-	struct {
-		bool used;
-		bool asked; /* the unmap to come will ask for it */
-		uint64_t iova, length;
-	} pins[PINS];
-};
-
-static struct space spaces[SPACES];
-static struct object objects[OBJECTS];
-static struct account *account;
-static char *memory;
-static uint64_t tags[MEMORY]; /* what is there now */
-static uint64_t next_tag;
 static uint64_t rnd;
 static uint64_t counts[8];
-
-static void tag_pages(unsigned first, unsigned nr)
-{
-	for (unsigned i = first; i < first + nr; i++) {
-		tags[i] = ++next_tag * 0x9e3779b97f4a7c15ull;
-		for (unsigned w = 0; w < PAGE / 8; w++)
-			((uint64_t *)(memory + i * PAGE))[w] = tags[i];
-	}
-}
-
-static unsigned charged(void)
-{
-	unsigned pages = 0;
-
-	for (unsigned i = 0; i < OBJECTS; i++)
-		for (unsigned j = 0; objects[i].used && j < objects[i].nr; j++)
-			pages += objects[i].held[j] > 0;
-	return pages;
-}
-
-static void object_put(struct object *object)
-{
-	for (unsigned s = 0; s < SPACES; s++)
-		for (unsigned a = 0; a < AREAS; a++)
-			if (spaces[s].areas[a].used && spaces[s].areas[a].object == object)
-				return;
-	object->used = false;
-}
-
-static void hold(struct object *object, uint64_t start, uint64_t length, int by)
-{
-	for (uint64_t i = start / PAGE; i <= (start + length - 1) / PAGE; i++) {
-		if (!object->held[i])
-			object->seen[i] = tags[object->first + i];
-		object->held[i] += (unsigned)by;
-	}
-}
-
-/* Pages that holding would charge. */
-static unsigned would_charge(const struct object *object, uint64_t start, uint64_t length)
-{
-	unsigned pages = 0;
-
-	for (uint64_t i = start / PAGE; i <= (start + length - 1) / PAGE; i++)
-		pages += !object->held[i];
-	return pages;
-}
-
-static struct area *area_at(struct space *s, uint64_t iova)
-{
-	for (unsigned a = 0; a < AREAS; a++)
-		if (s->areas[a].used && s->areas[a].first <= iova && iova <= s->areas[a].last)
-			return &s->areas[a];
-	return NULL;
-}
-
-static bool has_domain(const struct space *s)
-{
-	return s->domains[0] || s->domains[1];
-}
-
-/* In half of the rounds every space has an access that pins, in the others one that does not. */
-static bool pinning;
-
-static uint64_t alignment(const struct space *s)
-{
-	return pinning ? PAGE : has_domain(s) ? MOCK_PAGE : 1;
-}
-
-static int expect_place(struct space *s, uint64_t iova, uint64_t length)
-{
-	if (length % alignment(s) || iova % alignment(s))
-		return -EINVAL;
-	if (has_domain(s) && iova < BASE)
-		return -EINVAL;
-	for (uint64_t at = iova; at < iova + length; at++)
-		if (area_at(s, at))
-			return -EEXIST;
-	return 0;
-}
-
-static struct area *area_new(struct space *s, uint64_t iova, uint64_t length, struct object *object,
-			     uint64_t start, uint32_t prot)
-{
-	unsigned a = 0;
-
-	while (s->areas[a].used)
-		a++;
-	s->areas[a] = (struct area){ true, iova, iova + length - 1, object, start, prot, 0 };
-	if (has_domain(s))
-		hold(object, start, length, 1);
-	return &s->areas[a];
-}
-
-static unsigned free_areas(const struct space *s)
-{
-	unsigned nr = 0;
-
-	for (unsigned a = 0; a < AREAS; a++)
-		nr += !s->areas[a].used;
-	return nr;
-}
 
 static uint64_t random_iova(void)
 {
@@ -227,68 +76,73 @@ static void try_map(struct space *s)
 	area_new(s, iova, length, object, off % PAGE, map.prot);
 }
 
+static int expect_copy(struct space *dst, uint64_t iova, struct space *src, uint64_t from,
+		       uint64_t last, uint32_t prot, unsigned *nr)
+{
+	int expected = 0;
+
+	for (uint64_t at = from; at <= last; at++)
+		if (!area_at(src, at))
+			expected = -ENOENT;
+	if (!expected)
+		expected = expect_place(dst, iova, last - from + 1);
+	for (uint64_t at = from; !expected && at <= last;) {
+		struct piece piece = piece_at(src, at, last);
+
+		++*nr;
+		if (prot & RF_WRITE && !piece.area->object->writable)
+			expected = -EPERM;
+		else if (piece.start % alignment(dst))
+			expected = -EINVAL;
+		at += piece.length;
+	}
+	return expected;
+}
+
+/* One object may be there twice, so hold for real, and undo it again. */
+static unsigned copy_charge(struct space *src, uint64_t from, uint64_t last)
+{
+	unsigned charge = 0;
+
+	for (int by = 1; by >= -1; by -= 2)
+		for (uint64_t at = from; at <= last;) {
+			struct piece piece = piece_at(src, at, last);
+
+			if (by > 0)
+				charge +=
+					would_charge(piece.area->object, piece.start, piece.length);
+			hold(piece.area->object, piece.start, piece.length, by);
+			at += piece.length;
+		}
+	return charge;
+}
+
 static void try_copy(struct space *dst, struct space *src)
 {
 	uint64_t from = random_iova();
 	uint64_t length = random_length();
+	uint64_t last = from + length - 1;
 	uint64_t iova = random_iova();
 	uint32_t prot = 1 + (uint32_t)random_below(&rnd, 3);
-	unsigned charge = charged();
-	int expected = 0;
-	unsigned nr = 0;
 	uint64_t place = iova;
+	unsigned nr = 0;
+	int expected = expect_copy(dst, iova, src, from, last, prot, &nr);
 
-	for (uint64_t at = from; at < from + length; at++)
-		if (!area_at(src, at))
-			expected = -ENOENT;
-	if (!expected)
-		expected = expect_place(dst, iova, length);
-	for (uint64_t at = from; !expected && at < from + length;) {
-		struct area *area = area_at(src, at);
-		uint64_t end = area->last < from + length - 1 ? area->last : from + length - 1;
-		uint64_t start = area->start + (at - area->first);
-
-		nr++;
-		if (prot & RF_WRITE && !area->object->writable)
-			expected = -EPERM;
-		else if (start % alignment(dst))
-			expected = -EINVAL;
-		at = end + 1;
-	}
 	if (nr > free_areas(dst))
 		return;
-	if (!expected && has_domain(dst)) {
-		/* one object may be there twice, so hold for real, and undo if it is too much */
-		for (int by = 1; by >= -1; by -= 2) {
-			for (uint64_t at = from; at < from + length;) {
-				struct area *area = area_at(src, at);
-				uint64_t end = area->last < from + length - 1 ? area->last :
-										from + length - 1;
-
-				if (by > 0)
-					charge += would_charge(area->object,
-							       area->start + (at - area->first),
-							       end - at + 1);
-				hold(area->object, area->start + (at - area->first), end - at + 1,
-				     by);
-				at = end + 1;
-			}
-		}
-		if (charge > ACCOUNT_MAX)
-			expected = -ENOMEM;
-	}
+	if (!expected && has_domain(dst) && charged() + copy_charge(src, from, last) > ACCOUNT_MAX)
+		expected = -ENOMEM;
 	assert_int_equal(ioas_user_copy(dst->ioas, src->ioas, from, length, prot, true, &place),
 			 expected);
 	if (expected)
 		return;
 	counts[1]++;
-	for (uint64_t at = from; at < from + length;) {
-		struct area *area = area_at(src, at);
-		uint64_t end = area->last < from + length - 1 ? area->last : from + length - 1;
+	for (uint64_t at = from; at <= last;) {
+		struct piece piece = piece_at(src, at, last);
 
-		area_new(dst, iova + (at - from), end - at + 1, area->object,
-			 area->start + (at - area->first), prot);
-		at = end + 1;
+		area_new(dst, iova + (at - from), piece.length, piece.area->object, piece.start,
+			 prot);
+		at += piece.length;
 	}
 }
 
@@ -414,6 +268,57 @@ static void try_domain(struct space *s)
 		counts[3]++;
 }
 
+static void unpin_one(struct space *s, unsigned p)
+{
+	uint64_t last = s->pins[p].iova + s->pins[p].length - 1;
+
+	for (uint64_t at = s->pins[p].iova; at <= last;) {
+		struct piece piece = piece_at(s, at, last);
+
+		hold(piece.area->object, piece.start, piece.length, -1);
+		piece.area->pins--;
+		at += piece.length;
+	}
+	ioas_access_unpin(s->access, s->pins[p].iova, s->pins[p].length);
+	s->pins[p].used = false;
+}
+
+/* Holds what comes before *at, where it stops. */
+static int expect_pin(struct space *s, uint64_t *at, uint64_t last, uint32_t flags)
+{
+	unsigned charge = charged();
+
+	while (*at <= last) {
+		struct piece piece = piece_at(s, *at, last);
+		unsigned more;
+
+		if (!piece.area)
+			return -ENOENT;
+		if (piece.start % PAGE)
+			return -EINVAL;
+		if (!(piece.area->prot & (flags ? RF_WRITE : RF_READ)))
+			return -EPERM;
+		more = would_charge(piece.area->object, piece.start, piece.length);
+		if (charge + more > ACCOUNT_MAX)
+			return -ENOMEM;
+		charge += more;
+		hold(piece.area->object, piece.start, piece.length, 1);
+		*at += piece.length;
+	}
+	return 0;
+}
+
+/* The pages of one piece are those that the model knows; how many. */
+static unsigned check_pinned(struct piece piece, const struct ioas_pinned *pages)
+{
+	unsigned n = 0;
+
+	piece.area->pins++;
+	for (uint64_t i = piece.start / PAGE; i <= (piece.start + piece.length - 1) / PAGE; i++)
+		assert_int_equal(*(uint64_t *)pages[n++].addr, piece.area->object->seen[i]);
+	return n;
+}
+
 static void try_pin(struct space *s)
 {
 	uint64_t iova = random_iova();
@@ -421,11 +326,10 @@ static void try_pin(struct space *s)
 	uint64_t last = iova + length - 1;
 	uint32_t flags = (uint32_t)random_below(&rnd, 2);
 	struct ioas_pinned pages[16];
-	unsigned charge = charged();
+	uint64_t end = iova;
 	unsigned n = 0;
-	int expected = 0;
-	uint64_t at;
 	unsigned p = 0;
+	int expected;
 
 	if (!pinning) {
 		assert_int_equal(ioas_access_pin(s->access, iova, length, pages, flags), -EINVAL);
@@ -434,59 +338,19 @@ static void try_pin(struct space *s)
 	while (p < PINS && s->pins[p].used)
 		p++;
 	if (p == PINS) {
-		p = (unsigned)random_below(&rnd, PINS);
-		for (at = s->pins[p].iova; at < s->pins[p].iova + s->pins[p].length;) {
-			struct area *area = area_at(s, at);
-			uint64_t end = s->pins[p].iova + s->pins[p].length - 1;
-
-			if (area->last < end)
-				end = area->last;
-			hold(area->object, area->start + (at - area->first), end - at + 1, -1);
-			area->pins--;
-			at = end + 1;
-		}
-		ioas_access_unpin(s->access, s->pins[p].iova, s->pins[p].length);
-		s->pins[p].used = false;
+		unpin_one(s, (unsigned)random_below(&rnd, PINS));
 		return;
 	}
-	for (at = iova; at <= last && !expected;) {
-		struct area *area = area_at(s, at);
-		uint64_t end;
-		uint64_t start;
-
-		if (!area) {
-			expected = -ENOENT;
-			break;
-		}
-		end = area->last < last ? area->last : last;
-		start = area->start + (at - area->first);
-		if (start % PAGE)
-			expected = -EINVAL;
-		else if (!(area->prot & (flags ? RF_WRITE : RF_READ)))
-			expected = -EPERM;
-		else if (charge + would_charge(area->object, start, end - at + 1) > ACCOUNT_MAX)
-			expected = -ENOMEM;
-		if (expected)
-			break;
-		charge += would_charge(area->object, start, end - at + 1);
-		hold(area->object, start, end - at + 1, 1);
-		at = end + 1;
-	}
+	expected = expect_pin(s, &end, last, flags);
 	assert_int_equal(ioas_access_pin(s->access, iova, length, pages, flags), expected);
-	for (uint64_t done = iova; done < at;) {
-		struct area *area = area_at(s, done);
-		uint64_t end = area->last < last ? area->last : last;
-		uint64_t start = area->start + (done - area->first);
+	for (uint64_t at = iova; at < end;) {
+		struct piece piece = piece_at(s, at, last);
 
-		if (expected) {
-			hold(area->object, start, end - done + 1, -1);
-		} else {
-			area->pins++;
-			for (uint64_t i = start / PAGE; i <= (start + (end - done)) / PAGE; i++)
-				assert_int_equal(*(uint64_t *)pages[n++].addr,
-						 area->object->seen[i]);
-		}
-		done = end + 1;
+		if (expected)
+			hold(piece.area->object, piece.start, piece.length, -1);
+		else
+			n += check_pinned(piece, pages + n);
+		at += piece.length;
 	}
 	if (expected)
 		return;

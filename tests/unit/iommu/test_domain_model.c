@@ -219,57 +219,66 @@ static void compare_page(const struct domain *domain, uint64_t page)
 	}
 }
 
+static struct segment **owned; /* whose each page is */
+
+static void unmap_segment(struct domain *domain, struct segment *s)
+{
+	uint64_t from = (s->first - base) / PAGE;
+	uint64_t nr = (s->last - s->first + 1) / PAGE;
+
+	domain_unmap(domain, s->first, s->last);
+	domain_sync(domain);
+	memset(&owned[from], 0, nr * sizeof(*owned));
+	memset(&pages[from], 0, nr * sizeof(*pages));
+	free(s);
+	compare_page(domain, from);
+	compare_page(domain, from + nr - 1);
+}
+
+/* As long as nothing else is in its way. */
+static void map_segment(struct domain *domain, uint64_t page)
+{
+	uint64_t most = random_length(30) / PAGE;
+	struct segment *s = malloc(sizeof(*s));
+	uint64_t nr = 0;
+
+	while (nr < most && page + nr < NR_PAGES && !owned[page + nr])
+		nr++;
+	*s = (struct segment){
+		.first = base + page * PAGE,
+		.last = base + (page + nr) * PAGE - 1,
+		.addr = (1ull << 44) + random_below(&rnd, 1ull << 30) * PAGE,
+		.owner = owner,
+		.prot = RF_READ,
+	};
+	assert_int_equal(domain_map(domain, s), 0);
+	for (uint64_t i = 0; i < nr; i++) {
+		owned[page + i] = s;
+		pages[page + i] = s->addr + i * PAGE;
+	}
+	compare_page(domain, page);
+	compare_page(domain, page + nr - 1);
+}
+
 static void agree_with_an_array_of_pages(void **state)
 {
-	struct segment **owned = calloc(NR_PAGES + 1, sizeof(*owned));
 	struct domain *domain;
-	uint64_t step;
 
+	owned = calloc(NR_PAGES + 1, sizeof(*owned));
 	pages = calloc(NR_PAGES + 1, sizeof(*pages));
 	rnd = 99;
 	assert_int_equal(domain_new(iommu_kind_find(NULL), &domain), 0);
-	for (step = 0; step < 3000; step++) {
+	for (unsigned step = 0; step < 3000; step++) {
 		uint64_t page = random_below(&rnd, NR_PAGES);
 
 		if (!random_below(&rnd, 4))
 			page = (((base >> 12) + page) | 511) + 1 - (base >> 12); /* aligned */
 		if (page >= NR_PAGES)
 			continue;
-		if (owned[page]) {
-			struct segment *s = owned[page];
-			uint64_t from = (s->first - base) / PAGE;
-			uint64_t nr = (s->last - s->first + 1) / PAGE;
-
-			domain_unmap(domain, s->first, s->last);
-			domain_sync(domain);
-			memset(&owned[from], 0, nr * sizeof(*owned));
-			memset(&pages[from], 0, nr * sizeof(*pages));
-			free(s);
-			compare_page(domain, from);
-			compare_page(domain, from + nr - 1);
-		} else {
-			uint64_t nr = random_length(30) / PAGE;
-			struct segment *s = malloc(sizeof(*s));
-			uint64_t i = 0;
-
-			while (i < nr && page + i < NR_PAGES && !owned[page + i])
-				i++;
-			nr = i;
-			*s = (struct segment){
-				.first = base + page * PAGE,
-				.last = base + (page + nr) * PAGE - 1,
-				.addr = (1ull << 44) + random_below(&rnd, 1ull << 30) * PAGE,
-				.owner = owner,
-				.prot = RF_READ,
-			};
-			assert_int_equal(domain_map(domain, s), 0);
-			for (i = 0; i < nr; i++) {
-				owned[page + i] = s;
-				pages[page + i] = s->addr + i * PAGE;
-			}
-			compare_page(domain, page);
-			compare_page(domain, page + nr - 1);
-		}
+		if (owned[page])
+			unmap_segment(domain, owned[page]);
+		else
+			map_segment(domain, page);
 		for (unsigned i = 0; i < 50; i++)
 			compare_page(domain, random_below(&rnd, NR_PAGES));
 	}

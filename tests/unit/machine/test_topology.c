@@ -186,105 +186,104 @@ static void defaults_are_a_plain_board(void **state)
 	rf_machine_free(machine);
 }
 
+static const struct {
+	const char *topology, *line;
+} bad_topologies[] = {
+	{ "{}", "machine.json:1: \"topology\": expected an array, found an object" },
+	{ "[ 7 ]", "machine.json:1: \"topology\": expected an object, found an integer" },
+	{ "[ {},\n {\"address\": \"00:00.0\"} ]",
+	  "machine.json:2: 0000:00:00.0: the address is taken by the function of line 1" },
+	{ "[ {\"address\": \"00:20.0\"} ]",
+	  "machine.json:1: bad address \"00:20.0\": expected DOMAIN:BUS:DEVICE.FUNCTION, "
+	  "e.g. 0000:01:00.0, or DEVICE.FUNCTION" },
+	{ "[ {\n\"type\": \"root-prot\"} ]",
+	  "machine.json:2: 0000:00:00.0: \"type\": no type \"root-prot\" (did you mean "
+	  "\"root-port\"?)" },
+	{ "[ {\"clas\": \"vga\"} ]",
+	  "machine.json:1: 0000:00:00.0: unknown key \"clas\" (did you mean \"class\"?)" },
+	{ "[ {\"class\": \"vgaa\"} ]",
+	  "machine.json:1: 0000:00:00.0: \"class\": no class \"vgaa\" (did you mean "
+	  "\"vga\"?)" },
+	{ "[ {\"id\": \"8086\"} ]",
+	  "machine.json:1: 0000:00:00.0: \"id\": expected VENDOR:DEVICE in hexadecimal, "
+	  "e.g. \"8086:1533\"" },
+	{ "[ {\"acs\": [\"SV\", \"XX\"]} ]",
+	  "machine.json:1: 0000:00:00.0: \"acs\": no bit \"XX\": expected SV, TB, RR, CR, "
+	  "UF, EC or DT" },
+	{ "[ {\"acs\": {\"capability\": [\"SV\"], \"control\": [\"RR\"]}} ]",
+	  "machine.json:1: 0000:00:00.0: \"acs\": \"control\" has bits that "
+	  "\"capability\" lacks" },
+	{ "[ {\"type\": \"endpoint\", \"below\": [ {} ]} ]",
+	  "machine.json:1: 0000:00:00.0: \"below\": nothing can be below this function: it "
+	  "is no bridge" },
+	/* a bridge that leads to its own bus, or up: a circle */
+	{ "[ {\"address\": \"01:00.0\", \"bus\": 1} ]",
+	  "machine.json:1: 0000:01:00.0: this bridge leads in a circle: bus 01 is not "
+	  "below "
+	  "bus 01, on which it is" },
+	/* written below a port, on a bus that is not */
+	{ "[ {\"address\": \"00:01.0\",\n \"below\": [ {\"address\": \"0000:00:02.0\"} ]} "
+	  "]",
+	  "machine.json:2: 0000:00:01.0: 0000:00:02.0 is not below this bridge, which "
+	  "leads to bus 01" },
+	/* two that lead to one bus */
+	{ "[ {\"bus\": 5},\n {\"bus\": 5} ]",
+	  "machine.json:2: 0000:00:01.0: this bridge leads to bus 05, but so does "
+	  "0000:00:00.0" },
+	/* a function where no bridge leads */
+	{ "[ {\"bus\": [1, 3]},\n {\"address\": \"02:00.0\"} ]",
+	  "machine.json:2: 0000:02:00.0: no bridge leads to bus 02, though it is one of "
+	  "those "
+	  "below 0000:00:00.0" },
+	{ "[ {\"bus\": [3, 1]} ]",
+	  "machine.json:1: 0000:00:00.0: this bridge leads nowhere: its last bus, 01, is "
+	  "before its first, 03" },
+	{ "[ {\"config\": []} ]", "machine.json:1: 0000:00:00.0: \"config\": expected an "
+				  "array of lines like \"00: 86 "
+				  "80 ...\"" },
+	{ "[ {\"config\": [\"00: 86 80 57\"]} ]",
+	  "machine.json:1: 0000:00:00.0: \"config\": line 1: expected an offset and "
+	  "sixteen "
+	  "bytes, found \"00: 86 80 57\"" },
+	{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 00 00\"],"
+	  " \"config-size\": 100} ]",
+	  "machine.json:1: 0000:00:00.0: \"config\": its configuration space is cut short "
+	  "after 100 bytes" },
+	{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 07 00\"]} ]",
+	  "machine.json:1: 0000:00:00.0: \"config\": header type 07 is unknown" },
+	{ "[ {\"sr-iov\": {\"vfs\": 2, \"offset\": 0}} ]",
+	  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"offset\" 0 would put a VF on its "
+	  "PF" },
+	{ "[ {\"sr-iov\": {\"vfs\": 2, \"stride\": 0}} ]",
+	  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"stride\" 0 would put VFs on each "
+	  "other" },
+	{ "[ {\"address\": \"00:01.0\"}, {\"address\": \"00:00.0\", \"sr-iov\": 1} ]",
+	  "machine.json:1: 0000:00:00.0: \"sr-iov\": the address of VF 0, 0000:00:01.0, is "
+	  "taken" },
+	{ "[ {\"dma-device\": 7} ]",
+	  "machine.json:1: 0000:00:00.0: \"dma-device\": expected an address, e.g. "
+	  "\"0000:00:0e.0\"" },
+	{ "[ {},\n {\"dma-device\": \"0000:00:0e.0\"} ]",
+	  "machine.json:2: \"dma-device\" of 0000:00:01.0: no other function is at "
+	  "0000:00:0e.0" },
+	{ "[ {\"dma-device\": \"0000:00:00.0\"} ]",
+	  "machine.json:1: \"dma-device\" of 0000:00:00.0: no other function is at "
+	  "0000:00:00.0" },
+	{ "[ {\"config\": [\"00: 86 80 01 19 00 00 00 00 00 00 04 06 00 00 01 00\"], "
+	  "\"config-size\": 64,\n \"below\": [ {} ]} ]",
+	  "machine.json:2: 0000:00:00.0: \"below\": this bridge leads nowhere: its buses "
+	  "are 00" },
+	{ "[ {\"driver\": \"../x\"} ]", "machine.json:1: 0000:00:00.0: bad driver name \"../x\"" },
+	{ "[ {\"pe\": 65536} ]", "machine.json:1: 0000:00:00.0: \"pe\": at most 65535" },
+};
+
 static void bad_topologies_name_line_and_address(void **state)
 {
-	static const struct {
-		const char *topology, *line;
-	} bad[] = {
-		{ "{}", "machine.json:1: \"topology\": expected an array, found an object" },
-		{ "[ 7 ]", "machine.json:1: \"topology\": expected an object, found an integer" },
-		{ "[ {},\n {\"address\": \"00:00.0\"} ]",
-		  "machine.json:2: 0000:00:00.0: the address is taken by the function of line 1" },
-		{ "[ {\"address\": \"00:20.0\"} ]",
-		  "machine.json:1: bad address \"00:20.0\": expected DOMAIN:BUS:DEVICE.FUNCTION, "
-		  "e.g. 0000:01:00.0, or DEVICE.FUNCTION" },
-		{ "[ {\n\"type\": \"root-prot\"} ]",
-		  "machine.json:2: 0000:00:00.0: \"type\": no type \"root-prot\" (did you mean "
-		  "\"root-port\"?)" },
-		{ "[ {\"clas\": \"vga\"} ]",
-		  "machine.json:1: 0000:00:00.0: unknown key \"clas\" (did you mean \"class\"?)" },
-		{ "[ {\"class\": \"vgaa\"} ]",
-		  "machine.json:1: 0000:00:00.0: \"class\": no class \"vgaa\" (did you mean "
-		  "\"vga\"?)" },
-		{ "[ {\"id\": \"8086\"} ]",
-		  "machine.json:1: 0000:00:00.0: \"id\": expected VENDOR:DEVICE in hexadecimal, "
-		  "e.g. \"8086:1533\"" },
-		{ "[ {\"acs\": [\"SV\", \"XX\"]} ]",
-		  "machine.json:1: 0000:00:00.0: \"acs\": no bit \"XX\": expected SV, TB, RR, CR, "
-		  "UF, EC or DT" },
-		{ "[ {\"acs\": {\"capability\": [\"SV\"], \"control\": [\"RR\"]}} ]",
-		  "machine.json:1: 0000:00:00.0: \"acs\": \"control\" has bits that "
-		  "\"capability\" lacks" },
-		{ "[ {\"type\": \"endpoint\", \"below\": [ {} ]} ]",
-		  "machine.json:1: 0000:00:00.0: \"below\": nothing can be below this function: it "
-		  "is no bridge" },
-		/* a bridge that leads to its own bus, or up: a circle */
-		{ "[ {\"address\": \"01:00.0\", \"bus\": 1} ]",
-		  "machine.json:1: 0000:01:00.0: this bridge leads in a circle: bus 01 is not "
-		  "below "
-		  "bus 01, on which it is" },
-		/* written below a port, on a bus that is not */
-		{ "[ {\"address\": \"00:01.0\",\n \"below\": [ {\"address\": \"0000:00:02.0\"} ]} "
-		  "]",
-		  "machine.json:2: 0000:00:01.0: 0000:00:02.0 is not below this bridge, which "
-		  "leads to bus 01" },
-		/* two that lead to one bus */
-		{ "[ {\"bus\": 5},\n {\"bus\": 5} ]",
-		  "machine.json:2: 0000:00:01.0: this bridge leads to bus 05, but so does "
-		  "0000:00:00.0" },
-		/* a function where no bridge leads */
-		{ "[ {\"bus\": [1, 3]},\n {\"address\": \"02:00.0\"} ]",
-		  "machine.json:2: 0000:02:00.0: no bridge leads to bus 02, though it is one of "
-		  "those "
-		  "below 0000:00:00.0" },
-		{ "[ {\"bus\": [3, 1]} ]",
-		  "machine.json:1: 0000:00:00.0: this bridge leads nowhere: its last bus, 01, is "
-		  "before its first, 03" },
-		{ "[ {\"config\": []} ]", "machine.json:1: 0000:00:00.0: \"config\": expected an "
-					  "array of lines like \"00: 86 "
-					  "80 ...\"" },
-		{ "[ {\"config\": [\"00: 86 80 57\"]} ]",
-		  "machine.json:1: 0000:00:00.0: \"config\": line 1: expected an offset and "
-		  "sixteen "
-		  "bytes, found \"00: 86 80 57\"" },
-		{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 00 00\"],"
-		  " \"config-size\": 100} ]",
-		  "machine.json:1: 0000:00:00.0: \"config\": its configuration space is cut short "
-		  "after 100 bytes" },
-		{ "[ {\"config\": [\"00: 86 80 57 0d 00 00 10 00 00 00 00 06 00 00 07 00\"]} ]",
-		  "machine.json:1: 0000:00:00.0: \"config\": header type 07 is unknown" },
-		{ "[ {\"sr-iov\": {\"vfs\": 2, \"offset\": 0}} ]",
-		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"offset\" 0 would put a VF on its "
-		  "PF" },
-		{ "[ {\"sr-iov\": {\"vfs\": 2, \"stride\": 0}} ]",
-		  "machine.json:1: 0000:00:00.0: \"sr-iov\": \"stride\" 0 would put VFs on each "
-		  "other" },
-		{ "[ {\"address\": \"00:01.0\"}, {\"address\": \"00:00.0\", \"sr-iov\": 1} ]",
-		  "machine.json:1: 0000:00:00.0: \"sr-iov\": the address of VF 0, 0000:00:01.0, is "
-		  "taken" },
-		{ "[ {\"dma-device\": 7} ]",
-		  "machine.json:1: 0000:00:00.0: \"dma-device\": expected an address, e.g. "
-		  "\"0000:00:0e.0\"" },
-		{ "[ {},\n {\"dma-device\": \"0000:00:0e.0\"} ]",
-		  "machine.json:2: \"dma-device\" of 0000:00:01.0: no other function is at "
-		  "0000:00:0e.0" },
-		{ "[ {\"dma-device\": \"0000:00:00.0\"} ]",
-		  "machine.json:1: \"dma-device\" of 0000:00:00.0: no other function is at "
-		  "0000:00:00.0" },
-		{ "[ {\"config\": [\"00: 86 80 01 19 00 00 00 00 00 00 04 06 00 00 01 00\"], "
-		  "\"config-size\": 64,\n \"below\": [ {} ]} ]",
-		  "machine.json:2: 0000:00:00.0: \"below\": this bridge leads nowhere: its buses "
-		  "are 00" },
-		{ "[ {\"driver\": \"../x\"} ]",
-		  "machine.json:1: 0000:00:00.0: bad driver name \"../x\"" },
-		{ "[ {\"pe\": 65536} ]", "machine.json:1: 0000:00:00.0: \"pe\": at most 65535" },
-	};
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+	for (size_t i = 0; i < sizeof(bad_topologies) / sizeof(*bad_topologies); i++) {
 		char json[1024];
 
-		snprintf(json, sizeof(json), "{\"topology\": %s}", bad[i].topology);
-		refused(json, -EINVAL, bad[i].line);
+		snprintf(json, sizeof(json), "{\"topology\": %s}", bad_topologies[i].topology);
+		refused(json, -EINVAL, bad_topologies[i].line);
 	}
 }
 
