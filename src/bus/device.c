@@ -21,16 +21,22 @@
 
 #define COMPLAINTS_SHOWN 8u
 
+static char *message_of(const char *fmt, va_list ap)
+{
+	char *text;
+
+	return vasprintf(&text, fmt, ap) < 0 ? NULL : text;
+}
+
 char *message(const char *fmt, ...)
 {
 	char *text;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = message_of(fmt, ap);
 	va_end(ap);
-	return n < 0 ? NULL : text;
+	return text;
 }
 
 static void *zalloc_aligned(size_t size)
@@ -339,12 +345,11 @@ void rf_device_error(struct rf_device *dev, const char *fmt, ...)
 {
 	char *text;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = message_of(fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (!text)
 		return;
 	free(dev->error);
 	dev->error = text;

@@ -15,6 +15,15 @@
 
 #define NOINLINE __attribute__((noinline))
 
+/* fn##_viewed is called for paths that may be the session's. */
+#define VIEWED_WRAPPER(type, fn, params, args, dirfd, path) \
+	INTERPOSED type fn params                           \
+	{                                                   \
+		if (!view_wants(dirfd, path))               \
+			return REAL(fn) args;               \
+		return fn##_viewed args;                    \
+	}
+
 /*
  * PATH_WRAPPER(int, -1, access, (const char *path, int mode), (path, mode),
  *		AT_FDCWD, path, (view.path, mode))
@@ -32,12 +41,7 @@
 		return REAL(fn) mapped;                                 \
 	}                                                               \
                                                                         \
-	INTERPOSED type fn params                                       \
-	{                                                               \
-		if (!view_wants(dirfd, path))                           \
-			return REAL(fn) args;                           \
-		return fn##_viewed args;                                \
-	}
+	VIEWED_WRAPPER(type, fn, params, args, dirfd, path)
 
 /* Likewise for calls that would make (or else remove) something: sysfs lets nobody. */
 #define CHANGE_WRAPPER(type, fn, params, args, dirfd, path, mapped, makes, flags) \
@@ -54,11 +58,6 @@
 		return REAL(fn) mapped;                                           \
 	}                                                                         \
                                                                                   \
-	INTERPOSED type fn params                                                 \
-	{                                                                         \
-		if (!view_wants(dirfd, path))                                     \
-			return REAL(fn) args;                                     \
-		return fn##_viewed args;                                          \
-	}
+	VIEWED_WRAPPER(type, fn, params, args, dirfd, path)
 
 #endif

@@ -17,40 +17,19 @@
 		{ 0xfee00000, 0xfeefffff }, IOMMU_RESV_MSI \
 	}
 
-static const struct iommu_kind kind_x86 = {
-	.name = "x86",
-	.page_sizes = X86_PAGE_SIZES,
-	.aperture = { 0, (1ull << 48) - 1 },
-	.resv = { X86_MSI },
-	.nr_resv = 1,
-	.irq_remapping = true,
-	.dirty_tracking = true,
-	.pasid_bits = 20,
-	.cache_coherency = true,
-};
+/* @server: with dirty bits, and control of snooping. */
+#define X86(title, bits, server)                                                            \
+	{                                                                                   \
+		.name = title, .page_sizes = X86_PAGE_SIZES,                                \
+		.aperture = { 0, (1ull << (bits)) - 1 }, .resv = { X86_MSI }, .nr_resv = 1, \
+		.irq_remapping = true, .dirty_tracking = server, .pasid_bits = 20,          \
+		.cache_coherency = server,                                                  \
+	}
 
-/* That of client processors, and of QEMU: without dirty bits and snoop control. */
-static const struct iommu_kind kind_x86_39 = {
-	.name = "x86-39",
-	.page_sizes = X86_PAGE_SIZES,
-	.aperture = { 0, (1ull << 39) - 1 },
-	.resv = { X86_MSI },
-	.nr_resv = 1,
-	.irq_remapping = true,
-	.pasid_bits = 20,
-};
-
-static const struct iommu_kind kind_x86_57 = {
-	.name = "x86-57",
-	.page_sizes = X86_PAGE_SIZES,
-	.aperture = { 0, (1ull << 57) - 1 },
-	.resv = { X86_MSI },
-	.nr_resv = 1,
-	.irq_remapping = true,
-	.dirty_tracking = true,
-	.pasid_bits = 20,
-	.cache_coherency = true,
-};
+static const struct iommu_kind kind_x86 = X86("x86", 48, true);
+/* That of client processors, and of QEMU. */
+static const struct iommu_kind kind_x86_39 = X86("x86-39", 39, false);
+static const struct iommu_kind kind_x86_57 = X86("x86-57", 57, true);
 
 #define SPAPR_PAGE_SIZES ((1ull << 12) | (1ull << 16) | (1ull << 24))
 #define SPAPR_LOW_LAST	 ((1ull << 31) - 1)

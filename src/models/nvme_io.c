@@ -90,15 +90,21 @@ static uint16_t io_settle(struct nvme *n, const struct nvme_sqe *sqe)
 	return NVME_SC_SUCCESS;
 }
 
+/* What a command transfers: where on the media, and in segments of the driver's memory. */
+static uint16_t io_transfer(struct nvme *n, const struct nvme_sqe *sqe, struct io_range *range)
+{
+	uint16_t status = io_range(n, sqe, 12 + n->mdts, range);
+
+	return status ? status : nvme_prp_map(n, sqe, range->len);
+}
+
 static uint16_t io_read(struct nvme *n, const struct nvme_sqe *sqe)
 {
 	struct io_range range;
 	const uint8_t *from;
-	uint16_t status = io_range(n, sqe, 12 + n->mdts, &range);
+	uint16_t status = io_transfer(n, sqe, &range);
 	unsigned i;
 
-	if (!status)
-		status = nvme_prp_map(n, sqe, range.len);
 	if (status)
 		return status;
 	from = n->media.base + range.off;
@@ -116,11 +122,9 @@ static uint16_t io_write(struct nvme *n, const struct nvme_sqe *sqe)
 {
 	struct io_range range;
 	uint8_t *to;
-	uint16_t status = io_range(n, sqe, 12 + n->mdts, &range);
+	uint16_t status = io_transfer(n, sqe, &range);
 	unsigned i;
 
-	if (!status)
-		status = nvme_prp_map(n, sqe, range.len);
 	if (status)
 		return status;
 	to = n->media.base + range.off;
@@ -158,11 +162,9 @@ static uint16_t io_compare_segment(struct nvme *n, uint64_t off, uint64_t iova, 
 static uint16_t io_compare(struct nvme *n, const struct nvme_sqe *sqe)
 {
 	struct io_range range;
-	uint16_t status = io_range(n, sqe, 12 + n->mdts, &range);
+	uint16_t status = io_transfer(n, sqe, &range);
 	unsigned i;
 
-	if (!status)
-		status = nvme_prp_map(n, sqe, range.len);
 	for (i = 0; !status && i < n->nr_segments; i++) {
 		status = io_compare_segment(n, range.off, n->segments[i].iova, n->segments[i].len);
 		range.off += n->segments[i].len;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../faults.h"
+#include "../logged.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "fixture.h"
@@ -26,7 +27,6 @@ static struct rf_owner *owner;
 static struct domain *domain;
 static struct segment segs[PAGES];
 static uint8_t *memory;
-static int log_pipe[2];
 
 static void map_page(struct domain *to, unsigned n, uint64_t iova, unsigned page, uint32_t prot)
 {
@@ -40,8 +40,7 @@ static void map_page(struct domain *to, unsigned n, uint64_t iova, unsigned page
 
 static int setup(void **state)
 {
-	assert_int_equal(pipe(log_pipe), 0);
-	log_set_fd(log_pipe[1]);
+	log_begins();
 	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
@@ -61,32 +60,8 @@ static int teardown(void **state)
 	domain_free(domain);
 	owner_free(owner);
 	munmap(memory, PAGES * PAGE);
-	log_set_fd(2);
-	close(log_pipe[0]);
-	close(log_pipe[1]);
+	log_ends();
 	return 0;
-}
-
-/* What was logged since the last call. */
-static const char *logged(void)
-{
-	struct pollfd pfd = { .fd = log_pipe[0], .events = POLLIN };
-	static char text[8192];
-	ssize_t n = 0;
-
-	if (poll(&pfd, 1, 0) == 1)
-		n = read(log_pipe[0], text, sizeof(text) - 1);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	return text;
-}
-
-static void logged_has(const char *want)
-{
-	const char *text = logged();
-
-	if (!strstr(text, want))
-		fail_msg("\"%s\" is not in \"%s\"", want, text);
 }
 
 static void bytes_go_both_ways_across_mappings(void **state)

@@ -12,6 +12,7 @@
 #include <ringfence/ioas.h>
 
 #include "../faults.h"
+#include "../logged.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/stats.h"
@@ -47,7 +48,6 @@ static struct rf_pasid_set *set, *hers;
 static struct rf_ioas *spaces[SPACES];
 static struct domain *domain; /* of spaces[0] */
 static uint8_t *memory;
-static int log_pipe[2];
 
 static struct rf_device *device(const struct rf_pci_model *of, const char *address)
 {
@@ -92,8 +92,7 @@ static uint32_t alloc(void)
 
 static int setup(void **state)
 {
-	assert_int_equal(pipe(log_pipe), 0);
-	log_set_fd(log_pipe[1]);
+	log_begins();
 	memory = mmap(NULL, SPACES * SPAN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
@@ -130,24 +129,8 @@ static int teardown(void **state)
 	pasid_space_free(space);
 	owner_free(owner);
 	munmap(memory, SPACES * SPAN);
-	log_set_fd(2);
-	close(log_pipe[0]);
-	close(log_pipe[1]);
+	log_ends();
 	return 0;
-}
-
-static void logged_has(const char *want)
-{
-	struct pollfd pfd = { .fd = log_pipe[0], .events = POLLIN };
-	char text[8192];
-	ssize_t n = 0;
-
-	if (poll(&pfd, 1, 0) == 1)
-		n = read(log_pipe[0], text, sizeof(text) - 1);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	if (!strstr(text, want))
-		fail_msg("\"%s\" is not in \"%s\"", want, text);
 }
 
 /* The first byte at IOVA as the device sees it, or a negative errno. */

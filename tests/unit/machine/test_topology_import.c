@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../logged.h"
 #include "base/log.h"
 #include "fixture.h"
 #include "machine/import.h"
@@ -101,25 +102,11 @@ static void what_is_not_whole_is_refused(void **state)
 		import_is_refused(bad[i].text, bad[i].line);
 }
 
-static int log_pipe[2];
-
-static void log_begins(void)
-{
-	assert_int_equal(pipe2(log_pipe, O_NONBLOCK | O_CLOEXEC), 0);
-	log_set_fd(log_pipe[1]);
-}
-
 /* All that was logged since log_begins(). */
 static void log_was(const char *want)
 {
-	char text[4096];
-	ssize_t len = read(log_pipe[0], text, sizeof(text) - 1);
-
-	log_set_fd(2);
-	close(log_pipe[0]);
-	close(log_pipe[1]);
-	text[len > 0 ? len : 0] = '\0';
-	assert_string_equal(text, want);
+	assert_string_equal(logged(), want);
+	log_ends();
 }
 
 #define ONES	" ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n"
