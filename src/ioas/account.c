@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Accounts of locked memory: one for all that may lock it together, in the two
- * ways in which iommufd counts. Each way has the limit for itself.
+ * ways in which iommufd counts. Each way has the limit for itself. Linux does not count
+what a process with CAP_IPC_LOCK maps; here the host's limit lets it pass, and it counts
+against the process once that has given the capability up.
  *
  * No locks.
  */
@@ -10,10 +12,11 @@
 
 #include "base/alloc.h"
 #include "ioas/pages.h"
+#include "memory/limit.h"
 
 /**
  * struct account - pages that are locked
- * @limit: how many may be, by each mode
+ * @limit: how many bytes may be, by each mode, or a LIMIT_ of memory/limit.h
  * @pages: how many are, by mode
  */
 struct account {
@@ -21,12 +24,12 @@ struct account {
 	_Atomic uint64_t pages[2];
 };
 
-struct account *account_new(uint64_t limit_bytes)
+struct account *account_new(uint64_t limit)
 {
 	struct account *account = alloc_small(sizeof(*account));
 
 	if (account)
-		account->limit = limit_bytes == UINT64_MAX ? UINT64_MAX : limit_bytes / 4096;
+		account->limit = limit;
 	return account;
 }
 
@@ -42,13 +45,14 @@ uint64_t account_pages(const struct account *account, enum account_mode mode)
 
 int account_charge(struct account *account, enum account_mode mode, uint64_t pages)
 {
-	uint64_t before;
+	uint64_t before, limit;
 
 	if (!account)
 		return 0;
+	limit = limit_now(account->limit) / 4096;
 	before = atomic_load_explicit(&account->pages[mode], memory_order_relaxed);
 	do {
-		if (pages > account->limit || before > account->limit - pages)
+		if (pages > limit || before > limit - pages)
 			return -ENOMEM;
 	} while (!atomic_compare_exchange_weak(&account->pages[mode], &before, before + pages));
 	return 0;

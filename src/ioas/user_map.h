@@ -97,7 +97,7 @@ bool ioas_huge_pages(struct rf_ioas *ioas);
 /* Accounting: IOMMU_OPTION_RLIMIT_MODE. Limits come from the machine through the account. */
 enum account_mode { ACCOUNT_USER, ACCOUNT_PROCESS };
 struct account;
-struct account *account_new(uint64_t limit_bytes); /* UINT64_MAX: none */
+struct account *account_new(uint64_t limit); /* bytes, or a LIMIT_ of memory/limit.h */
 void account_free(struct account *account);
 /*
  * Pages of @ioas are charged there, in that mode, while a domain or an access

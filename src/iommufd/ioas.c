@@ -3,10 +3,12 @@
  * Address spaces as a program makes and fills them.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "iommufd/ctx.h"
+#include "memory/limit.h"
 #include "memory/owner.h"
 
 #define MAP_FLAGS (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
@@ -387,7 +389,7 @@ static int option_rlimit_mode(struct ucmd *u)
 	}
 	if (cmd->op != IOMMU_OPTION_OP_SET)
 		return -EOPNOTSUPP;
-	if (ctx->options->unprivileged)
+	if (ctx->options->host_rights && !thread_may(CAP_SYS_RESOURCE))
 		return -EPERM;
 	pthread_mutex_lock(&ctx->objects.lock);
 	if (ctx->objects.ids.used)

@@ -15,7 +15,8 @@ struct account;
  * struct iommufd_options - what the machine decides
  * @selftest: answer IOMMU_TEST_CMD, with mock devices behind a mock IOMMU
  * @unsafe_interrupts: let devices be bound whose interrupts are not isolated
- * @unprivileged: programs lack CAP_SYS_RESOURCE
+ * @host_rights: programs need the host's CAP_SYS_RESOURCE for what asks for it; false:
+ *	they have it
  * @account: what pinned pages are charged to (ioas/user_map.h); NULL: nobody
  *	counts them
  *
@@ -24,7 +25,7 @@ struct account;
 struct iommufd_options {
 	bool selftest;
 	bool unsafe_interrupts;
-	bool unprivileged;
+	bool host_rights;
 	struct account *account;
 };
 

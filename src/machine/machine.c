@@ -13,11 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/capability.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <ringfence/ioas.h>
 
 #include "group/set.h"
@@ -27,37 +22,22 @@
 #include "machine/firmware.h"
 #include "machine/topology.h"
 #include "memory/fault.h"
+#include "memory/limit.h"
 #include "memory/owner.h"
 
 #define CFG_INTERRUPT_LINE 0x3c
 
-static bool may(unsigned capability)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[0].effective & (1u << capability);
-}
-
 static uint64_t memlock_limit(const struct description *desc)
 {
-	struct rlimit limit;
-
 	switch (desc->memlock) {
 	case MEMLOCK_BYTES:
 		return desc->memlock_bytes;
 	case MEMLOCK_HOST:
-		/* the kernel does not count what such a process pins */
-		if (!may(CAP_IPC_LOCK) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
-		    limit.rlim_cur != RLIM_INFINITY)
-			return limit.rlim_cur;
-		break;
+		return LIMIT_HOST;
 	case MEMLOCK_NONE:
 		break;
 	}
-	return UINT64_MAX;
+	return LIMIT_NONE;
 }
 
 static void machine_set_options(struct rf_machine *machine)
@@ -78,7 +58,7 @@ static void machine_set_options(struct rf_machine *machine)
 	machine->iommufd.selftest = desc->iommufd_selftest;
 	machine->iommufd.unsafe_interrupts = desc->unsafe_interrupts;
 	/* who has the host's limits has the host's rights over them */
-	machine->iommufd.unprivileged = desc->memlock == MEMLOCK_HOST && !may(CAP_SYS_RESOURCE);
+	machine->iommufd.host_rights = desc->memlock == MEMLOCK_HOST;
 }
 
 static void machine_insert_device(struct rf_machine *machine, struct rf_device *dev)

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "group/group.h"
 #include "ioas/ioas.h"
+#include "memory/limit.h"
 #include "memory/owner.h"
 #include "vfio/abi.h"
 #include "vfio/caps.h"
@@ -68,7 +69,7 @@ int type1_open(struct type1 *t, unsigned long type, const struct vfio_options *o
 static void type1_uncharge(struct type1 *t, uint64_t bytes)
 {
 	t->mapped -= bytes;
-	if (t->options->locked && t->options->memlock != UINT64_MAX)
+	if (t->options->locked && t->options->memlock != LIMIT_NONE)
 		atomic_fetch_sub(t->options->locked, bytes);
 }
 
@@ -116,12 +117,13 @@ void type1_detach(struct type1 *t, struct rf_group *group)
 static int type1_charge(struct type1 *t, uint64_t bytes)
 {
 	_Atomic uint64_t *locked = t->options->locked;
-	uint64_t limit = t->options->memlock, before;
+	uint64_t limit, before;
 
-	if (limit == UINT64_MAX) {
+	if (t->options->memlock == LIMIT_NONE) {
 		t->mapped += bytes;
 		return 0;
 	}
+	limit = limit_now(t->options->memlock);
 	before = locked ? atomic_fetch_add(locked, bytes) : t->mapped;
 	if (bytes > limit || before > limit - bytes) {
 		if (locked)

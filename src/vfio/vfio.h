@@ -47,7 +47,7 @@ struct vfio_claim_ops {
  * @unsafe_interrupts: allow assignment without interrupt remapping
  * @no_type1: no container has an IOMMU of type1, as on a kernel for POWER
  * @hide_mmap: no region reports FLAG_MMAP (for VMMs under KVM)
- * @memlock: most bytes that may be mapped in all, UINT64_MAX: no limit
+ * @memlock: most bytes that may be mapped in all, or a LIMIT_ of memory/limit.h
  * @locked: bytes that all containers have mapped, held against @memlock; NULL:
  *	each container is counted alone
  * @devices: head of the machine's devices, linked by their next: who shares a

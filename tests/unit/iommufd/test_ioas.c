@@ -2,8 +2,13 @@
 /*
  * The ioctls of an address space: arguments, errnos, and options.
  */
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "../faults.h"
 #include "ioas/user_map.h"
+#include "memory/limit.h"
 #include "rig.h"
 
 #define ACCESS (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
@@ -277,6 +282,8 @@ static int option(struct rig *rig, uint32_t id, uint16_t op, uint32_t object, ui
 
 static void the_account_is_chosen_before_anything_is_made(void **state)
 {
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3], less[_LINUX_CAPABILITY_U32S_3];
 	struct rig *rig = *state;
 	uint64_t val = 9;
 
@@ -297,9 +304,16 @@ static void the_account_is_chosen_before_anything_is_made(void **state)
 	val = 0;
 	assert_int_equal(option(rig, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &val),
 			 -EBUSY);
-	rig->options.unprivileged = true;
+	rig->options.host_rights = true;
+	assert_int_equal(option(rig, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &val),
+			 thread_may(CAP_SYS_RESOURCE) ? -EBUSY : -EPERM);
+	assert_int_equal(syscall(SYS_capget, &header, had), 0);
+	memcpy(less, had, sizeof(less));
+	less[0].effective &= ~(1u << CAP_SYS_RESOURCE);
+	assert_int_equal(syscall(SYS_capset, &header, less), 0);
 	assert_int_equal(option(rig, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, &val),
 			 -EPERM);
+	assert_int_equal(syscall(SYS_capset, &header, had), 0);
 	assert_int_equal(option(rig, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 0, &val), 0);
 }
 

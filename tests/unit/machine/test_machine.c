@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fixture.h"
 
-#include <linux/capability.h>
 #include <ringfence/ioas.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "memory/limit.h"
 
 static void devices_get_a_bus_each(void **state)
 {
@@ -191,40 +191,33 @@ static void a_relative_file_becomes_absolute(void **state)
 	assert_int_equal(rmdir(name), 0);
 }
 
-/* Whether a program may choose how a machine with these limits counts. */
-static bool may_choose_mode(const char *text)
-{
-	struct rf_machine *machine = machine_of(text);
-	bool may = !machine->iommufd.unprivileged;
-
-	rf_machine_free(machine);
-	return may;
-}
-
 static void the_hosts_limits_come_with_the_hosts_rights(void **state)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3], less[_LINUX_CAPABILITY_U32S_3];
-	bool have;
+	static const struct {
+		const char *text;
+		bool hosts;
+	} cases[] = {
+		{ "{ \"memlock\": \"host\" }", true },
+		{ "{ \"memlock\": \"none\" }", false },
+		{ "{ \"memlock\": 8192 }", false },
+		{ "{}", false },
+	};
 
-	assert_int_equal(syscall(SYS_capget, &header, had), 0);
-	have = had[0].effective & (1u << CAP_SYS_RESOURCE);
-	assert_int_equal(may_choose_mode("{ \"memlock\": \"host\" }"), have);
-	memcpy(less, had, sizeof(less));
-	less[0].effective &= ~(1u << CAP_SYS_RESOURCE);
-	assert_int_equal(syscall(SYS_capset, &header, less), 0);
-	assert_false(may_choose_mode("{ \"memlock\": \"host\" }"));
-	assert_true(may_choose_mode("{ \"memlock\": 8192 }"));
-	assert_true(may_choose_mode("{}"));
-	assert_int_equal(syscall(SYS_capset, &header, had), 0);
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rf_machine *machine = machine_of(cases[i].text);
+
+		assert_int_equal(machine->iommufd.host_rights, cases[i].hosts);
+		assert_int_equal(machine->vfio.memlock == LIMIT_HOST, cases[i].hosts);
+		rf_machine_free(machine);
+	}
 }
 
 static void host_memlock_is_the_hosts(void **state)
 {
 	struct rf_machine *machine = machine_of("{ \"memlock\": \"host\" }");
 
-	/* unlimited for who may lock all memory, the soft limit otherwise: never nothing */
-	assert_true(machine->vfio.memlock > 0);
+	assert_int_equal(machine->vfio.memlock, LIMIT_HOST);
 	assert_ptr_equal(machine->vfio.locked, &machine->locked);
 	assert_ptr_equal(machine->vfio.devices, &machine->devices);
 	assert_ptr_equal(rf_owner_self(machine), machine->self);
