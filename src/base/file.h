@@ -136,6 +136,16 @@ static inline void file_init(struct file *file, const struct file_ops *ops, cons
 	atomic_init(&file->refs, 1);
 }
 
+/* A reference, unless the last one is gone and release under way. */
+static inline bool file_try_get(struct file *file)
+{
+	unsigned refs = atomic_load(&file->refs);
+
+	while (refs && !atomic_compare_exchange_weak(&file->refs, &refs, refs + 1))
+		;
+	return refs != 0;
+}
+
 static inline struct file *file_get(struct file *file)
 {
 	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "interpose/claim.h"
 #include "interpose/fd.h"
 #include "interpose/internal.h"
 #include "interpose/real.h"
@@ -128,6 +129,8 @@ static ssize_t attr_store(const char *name, const char *text, size_t len)
 {
 	int ret = driver_store(engine_session(), name, text, len);
 
+	if (!ret)
+		claim_recheck();
 	return ret ? ret : (ssize_t)len;
 }
 

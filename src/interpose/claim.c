@@ -36,6 +36,7 @@
 #include "interpose/lock.h"
 #include "interpose/request.h"
 #include "machine/driver.h"
+#include "machine/machine.h"
 
 struct owner_claim {
 	int fd;
@@ -294,6 +295,17 @@ static void drivers_refresh(void)
 
 	if (machine)
 		driver_refresh(engine_session(), machine);
+}
+
+void claim_recheck(void)
+{
+	struct rf_machine *machine = engine_machine_made();
+
+	if (!machine)
+		return;
+	driver_refresh(engine_session(), machine);
+	for (struct rf_group *group = machine->groups; group; group = group->next)
+		vfio_group_recheck(group);
 }
 
 const struct vfio_claim_ops claim_ops = {

@@ -12,6 +12,9 @@
 int claim_group(unsigned id, void **claim);
 void claim_group_drop(void *claim);
 
+/* This process has changed drivers: groups that it has open and that lost their last device end. */
+void claim_recheck(void);
+
 /* Devices that are bound by themselves. */
 extern const struct vfio_claim_ops claim_ops;
 

@@ -106,6 +106,14 @@ static struct rf_machine *machine_make(void)
 	return made;
 }
 
+struct rf_machine *engine_machine_made(void)
+{
+	if (!engine_active())
+		return NULL;
+	fork_settle();
+	return atomic_load_explicit(&machine, memory_order_acquire);
+}
+
 struct rf_machine *engine_machine(void)
 {
 	struct rf_machine *m;

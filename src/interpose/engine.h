@@ -23,6 +23,8 @@ bool engine_active(void);
 const char *engine_session(void);
 /* The machine, built at first call; NULL (logged once) when the session is damaged. */
 struct rf_machine *engine_machine(void);
+/* The same if it has been built; it is not built for this. */
+struct rf_machine *engine_machine_made(void);
 /* Whether this process is the one that made the engine, at the cost of one load: see fork.c. */
 bool engine_owned(void);
 

@@ -51,30 +51,9 @@ static bool group_owns_any(struct rf_group *group)
 	return owned;
 }
 
-/* Whether all that could be opened has been removed, and closed. */
-static bool group_is_lost(struct rf_group *group)
-{
-	bool lost = true;
-
-	group_lock_members(group);
-	for (unsigned i = 0; i < group->nr_devices && lost; i++)
-		lost = !group->devices[i]->model;
-	group_unlock_members(group);
-	return lost;
-}
-
 static bool group_has_iommu(const struct group_file *gf)
 {
 	return gf->container || gf->iommufd;
-}
-
-/* Whether a group is viable is decided by the drivers its devices have at that moment. */
-static void group_refresh(const struct group_file *gf)
-{
-	const struct vfio_claim_ops *claims = gf->options->claims;
-
-	if (claims && claims->refresh)
-		claims->refresh();
 }
 
 /* First the claim, then the look at the drivers: a driver that comes later sees the claim. */
@@ -85,7 +64,8 @@ static int group_enter_container(struct group_file *gf, struct container *c)
 
 	if (ret)
 		return ret;
-	group_refresh(gf);
+	if (claims && claims->refresh)
+		claims->refresh();
 	ret = container_attach(c, gf);
 	if (ret && claims)
 		claims->disown(gf->claim);
@@ -100,13 +80,59 @@ static void group_leave_container(struct group_file *gf)
 }
 
 /*
+ * With the last of its devices, removed or bound elsewhere, a group of vfio's ends: it
+ * leaves its container, and though it may come back under the same number, who has it
+ * open has nothing any more. With the group's lock held.
+ */
+static void group_recheck(struct group_file *gf)
+{
+	struct file *file = &gf->file;
+
+	if (gf->lost || group_owns_any(gf->group))
+		return;
+	gf->lost = true;
+	if (gf->container)
+		group_leave_container(gf);
+	atomic_store(&gf->group->holder, NULL);
+	if (file->gone)
+		file->gone(file->gone_arg);
+	file->gone = NULL;
+}
+
+void vfio_group_recheck(struct rf_group *group)
+{
+	struct group_file *gf;
+
+	pthread_mutex_lock(&group->lock);
+	gf = atomic_load(&group->holder);
+	if (gf && !file_try_get(&gf->file))
+		gf = NULL;
+	if (gf)
+		group_recheck(gf);
+	pthread_mutex_unlock(&group->lock);
+	if (gf)
+		file_put(&gf->file);
+}
+
+/* Begin a call by what drivers the devices have at this moment. Takes the group's lock. */
+static void group_begin(struct group_file *gf)
+{
+	const struct vfio_claim_ops *claims = gf->options->claims;
+
+	if (claims && claims->refresh)
+		claims->refresh();
+	pthread_mutex_lock(&gf->group->lock);
+	group_recheck(gf);
+}
+
+/*
  * In a container the group is viable. Out of it, it is while nobody has its DMA: a device
  * that outlived its group's leaving an iommufd is such a somebody.
  */
 static int group_get_status(struct group_file *gf, struct file_caller *caller, unsigned long arg)
 {
 	struct vfio_group_status status;
-	bool lost;
+	int ret = 0;
 
 	if (owner_read(caller->owner, &status, arg, sizeof(status)))
 		return -EFAULT;
@@ -114,18 +140,15 @@ static int group_get_status(struct group_file *gf, struct file_caller *caller, u
 		return -EINVAL;
 
 	status.flags = 0;
-	group_refresh(gf);
-	pthread_mutex_lock(&gf->group->lock);
-	lost = group_is_lost(gf->group);
-	if (group_has_iommu(gf))
+	group_begin(gf);
+	if (gf->lost)
+		ret = -ENODEV;
+	else if (group_has_iommu(gf))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (group_viable(gf->group) && !group_dma_claimed(gf->group))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	pthread_mutex_unlock(&gf->group->lock);
-	if (lost)
-		return -ENODEV;
-
-	return owner_write(caller->owner, arg, &status, sizeof(status));
+	return ret ? ret : owner_write(caller->owner, arg, &status, sizeof(status));
 }
 
 /* An iommufd takes the place of a container; its devices are attached as they are opened. */
@@ -150,11 +173,11 @@ static int group_set_container(struct group_file *gf, struct file_caller *caller
 	if (!file && err != -EBADFD)
 		return err;
 
-	pthread_mutex_lock(&gf->group->lock);
+	group_begin(gf);
 	c = file ? container_of_file(file) : NULL;
 	if (group_has_iommu(gf))
 		ret = -EINVAL;
-	else if (group_is_lost(gf->group))
+	else if (gf->lost)
 		ret = -ENODEV;
 	else if (c)
 		ret = group_enter_container(gf, c);
@@ -185,7 +208,7 @@ static int group_unset_container(struct group_file *gf)
 	struct file *iommufd;
 	int ret = 0;
 
-	pthread_mutex_lock(&gf->group->lock);
+	group_begin(gf);
 	iommufd = gf->iommufd;
 	gf->iommufd = NULL;
 	if (!gf->container)
@@ -244,6 +267,8 @@ static struct rf_device *group_find(const struct group_file *gf, const char *nam
 	struct rf_device *found = NULL;
 
 	*err = -ENODEV;
+	if (gf->lost)
+		return NULL;
 	group_lock_members(gf->group);
 	for (unsigned i = 0; i < gf->group->nr_devices; i++) {
 		struct rf_device *dev = gf->group->devices[i];
@@ -274,18 +299,17 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 	ret = group_read_name(caller, arg, name);
 	if (ret)
 		return ret;
-	group_refresh(gf);
+	group_begin(gf);
 	dev = group_find(gf, name, &ret);
 	if (!dev)
-		return ret;
-
-	pthread_mutex_lock(&gf->group->lock);
-	if (!gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
+		;
+	else if (!gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
 		ret = -EINVAL;
 	else
 		ret = vdev_open(gf, dev, &file);
 	pthread_mutex_unlock(&gf->group->lock);
-	device_put(dev);
+	if (dev)
+		device_put(dev);
 	if (ret)
 		return ret;
 
@@ -321,7 +345,8 @@ static void group_release(struct file *file)
 	pthread_mutex_lock(&gf->group->lock);
 	if (gf->container)
 		group_leave_container(gf);
-	atomic_store(&gf->group->holder, NULL);
+	if (!gf->lost)
+		atomic_store(&gf->group->holder, NULL);
 	pthread_mutex_unlock(&gf->group->lock);
 	if (gf->iommufd)
 		file_put(gf->iommufd);

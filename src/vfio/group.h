@@ -5,6 +5,8 @@
 #ifndef RF_VFIO_GROUP_H
 #define RF_VFIO_GROUP_H
 
+#include <stdbool.h>
+
 #include "base/file.h"
 #include "vfio/vfio.h"
 
@@ -18,6 +20,8 @@ struct vdev;
  *	container's
  * @container: where it has been put, or NULL
  * @iommufd: or the iommufd in its place, with a reference
+ * @lost: its devices left vfio-pci, all of them; whoever opens the group from now on
+ *	has another
  * @next: in the container's list, under the container's lock
  */
 struct group_file {
@@ -27,6 +31,7 @@ struct group_file {
 	const struct vfio_options *options;
 	struct container *container;
 	struct file *iommufd;
+	bool lost;
 	void *claim; /* of its DMA, as other processes see it, while in @container */
 	struct group_file *next;
 };

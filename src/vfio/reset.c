@@ -285,7 +285,7 @@ static struct group_file *reset_holder(struct file **files, unsigned nr,
 	for (unsigned i = 0; i < nr; i++) {
 		struct group_file *gf = group_of_file(files[i]);
 
-		if (gf->group == dev->group)
+		if (gf->group == dev->group && !gf->lost)
 			return gf;
 	}
 	return NULL;

@@ -166,6 +166,7 @@ static void vdev_close(struct vdev *v)
 	pthread_mutex_unlock(&group->lock);
 	if (!last)
 		return;
+	vfio_group_recheck(group); /* a removed device leaves it now */
 	if (gf)
 		file_put(&gf->file);
 	group_put(group);

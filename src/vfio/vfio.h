@@ -80,6 +80,12 @@ int vfio_open_container(const struct vfio_options *options, struct file **out);
 int vfio_open_group(struct rf_group *group, const struct vfio_options *options, struct file **out);
 
 /*
+ * Devices of the group have other drivers now, or none: with the last that was
+ * vfio-pci's, who has the group open loses it. Any context without locks.
+ */
+void vfio_group_recheck(struct rf_group *group);
+
+/*
  * open("/dev/vfio/devices/vfioN"), @index being N: -ENODEV for a device that
  * vfio-pci does not have or that no IOMMU isolates; -ENOMEM. Any number of
  * times: it is BIND_IOMMUFD that takes the device.

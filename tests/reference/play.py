@@ -155,6 +155,7 @@ class Linux:
         "--device", "edu,addr=0x4",
         "--device", "nvme,addr=0x5,drive=media,serial=x",
         "--device", "e1000e,addr=0x6",
+        "--append", "hugepages=8",
         *[word for address in DEVICES.values() for word in ("--bind", address)],
     ]
 

@@ -6,11 +6,11 @@
  *	spawn NAME ... end	a child plays it meanwhile; `join NAME` waits and prints
  *	thread NAME ... end	a thread does, likewise
  *	exit STATUS		of this process, at once
- *	kill NAME		a spawned child, by SIGKILL
+ *	kill NAME		a spawned child, by SIGKILL; `kill self`: this process
  *	sleep MILLISECONDS
  *	let VAR VALUE		sets it, prints nothing of it
  *	show VALUE		prints it
- *	rlimit memlock BYTES
+ *	rlimit memlock BYTES, rlimit nofile N
  *	drop memlock		the right to lock more than that
  */
 #include <errno.h>
@@ -178,7 +178,10 @@ static void act_join(struct call *call)
 
 static void act_kill(struct call *call)
 {
-	call_return(call, kill(part_find(call, call->tokens[1], false)->pid, SIGKILL));
+	bool self = !strcmp(call->tokens[1], "self");
+
+	call_return(call,
+		    kill(self ? getpid() : part_find(call, call->tokens[1], false)->pid, SIGKILL));
 }
 
 static void act_exit(struct call *call)
@@ -210,12 +213,13 @@ static void act_show(struct call *call)
 
 static void act_rlimit(struct call *call)
 {
+	bool files = !strcmp(call->tokens[1], "nofile");
 	struct rlimit limit = { .rlim_cur = call_number(call, 2),
 				.rlim_max = call_number(call, 2) };
 
-	if (strcmp(call->tokens[1], "memlock"))
-		script_error(call, "rlimit memlock BYTES");
-	call_return(call, setrlimit(RLIMIT_MEMLOCK, &limit));
+	if (!files && strcmp(call->tokens[1], "memlock"))
+		script_error(call, "rlimit memlock BYTES, rlimit nofile N");
+	call_return(call, setrlimit(files ? RLIMIT_NOFILE : RLIMIT_MEMLOCK, &limit));
 }
 
 /* Capabilities of this thread, without CAP_IPC_LOCK; glibc has no wrapper. */

@@ -120,14 +120,51 @@ static void group_in_use_by_the_host_is_refused(void **state)
 	static char driver[] = "nvme";
 	struct rig *rig = *state;
 	int c = rig_open_container(rig), g = rig_open_group(rig, 1);
+	struct rf_device *other;
 
-	rig->devices[0]->host_driver = driver;
+	assert_int_equal(device_new_plain("0000:01:00.1", &other), 0);
+	other->iommu = rig->devices[0]->iommu;
+	assert_int_equal(group_add_device(rig->groups[0], other), 0);
+	other->host_driver = driver;
 	assert_int_equal(group_flags(rig, g), 0);
 	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), -EPERM);
-	rig->devices[0]->host_driver = rig_driver;
+	other->host_driver = NULL;
 	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), 0);
 	assert_int_equal(group_flags(rig, g),
 			 VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
+	rig_close(rig, g);
+	group_remove_device(other);
+	device_free(other);
+}
+
+/* As on Linux, where the group's file of before is nothing any more. */
+static void group_ends_with_its_last_device(void **state)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct rig *rig = *state;
+	int c, g, again;
+
+	rig_attach(rig, 1, VFIO_TYPE1v2_IOMMU, &c, &g);
+	assert_int_equal(map_page(rig, c, 0), 0);
+	vfio_group_recheck(rig->groups[0]);
+	assert_int_equal(map_page(rig, c, 4096), 0);
+	rig->devices[0]->host_driver = NULL;
+	vfio_group_recheck(rig->groups[0]);
+	assert_int_equal(map_page(rig, c, 0), -EINVAL);
+	assert_null(rig->groups[0]->ioas);
+	assert_int_equal(rig_open_group(rig, 1), -ENODEV);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_UNSET_CONTAINER, NULL), -EINVAL);
+
+	/* and when there is one again, who had the old one does not have it */
+	rig->devices[0]->host_driver = rig_driver;
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_GET_STATUS, &status), -ENODEV);
+	assert_int_equal(rig_ioctl(rig, g, VFIO_GROUP_SET_CONTAINER, &c), -ENODEV);
+	assert_int_equal(rig_device(rig, g, 1), -ENODEV);
+	again = rig_open_group(rig, 1);
+	assert_true(again >= 0);
+	rig_close(rig, g);
+	assert_int_equal(rig_open_group(rig, 1), -EBUSY);
+	assert_int_equal(rig_ioctl(rig, again, VFIO_GROUP_SET_CONTAINER, &c), 0);
 }
 
 static void group_whose_dma_is_somebodys_is_not_viable(void **state)
@@ -359,6 +396,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(group_in_use_by_the_host_is_refused, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(group_ends_with_its_last_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(group_whose_dma_is_somebodys_is_not_viable, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(

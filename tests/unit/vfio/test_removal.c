@@ -154,13 +154,14 @@ static void it_cannot_be_opened_again(void **state)
 	rig_close(&f->rig, f->d);
 	/* with the last descriptor it has left its group, which has nothing left */
 	assert_int_equal(status(f), -ENODEV);
-	assert_int_equal(rig_ioctl(&f->rig, f->g, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	assert_int_equal(rig_ioctl(&f->rig, f->g, VFIO_GROUP_UNSET_CONTAINER, NULL), -EINVAL);
 	assert_int_equal(rig_ioctl(&f->rig, f->g, VFIO_GROUP_SET_CONTAINER, &f->c), -ENODEV);
 	assert_non_null(f->groups);
 	rig_close(&f->rig, f->g);
 	assert_null(f->groups);
 }
 
+/* In another group of the same number, says Linux: who had the old one open opens it anew. */
 static void another_may_come_in_its_place(void **state)
 {
 	struct fixture *f = *state;
@@ -168,6 +169,11 @@ static void another_may_come_in_its_place(void **state)
 	bus_remove_device(f->dev);
 	rig_close(&f->rig, f->d);
 	add_device(f);
+	assert_int_equal(rig_device(&f->rig, f->g, 1), -ENODEV);
+	assert_int_equal(status(f), -ENODEV);
+	f->g = rig_open_group(&f->rig, 1);
+	assert_int_equal(rig_ioctl(&f->rig, f->g, VFIO_GROUP_SET_CONTAINER, &f->c), 0);
+	assert_int_equal(rig_ioctl_number(&f->rig, f->c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 0);
 	f->d = rig_device(&f->rig, f->g, 1);
 	assert_true(f->d >= 0);
 	assert_int_equal(status(f), 3);
