@@ -239,6 +239,9 @@ int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const v
 			return ret;
 		atomic_store(&r->untraceable, true);
 	}
+	/* what keeps pinned memory, or has only been told to let it go, keeps the rest as well */
+	if (!remote_is_there(r))
+		return -EFAULT;
 	return copy_by_mem(r, addr, dst, src, len);
 }
 
