@@ -65,11 +65,12 @@ struct rf_bar_area {
 
 #define RF_BAR_64	(1u << 0) /* a 64-bit BAR; takes the next slot too */
 #define RF_BAR_PREFETCH (1u << 1) /* prefetchable */
+#define RF_BAR_IO	(1u << 2) /* I/O ports, not memory: read(), write(), no areas */
 #define RF_BAR_AREAS	8u
 
 /**
- * struct rf_bar - one memory BAR
- * @size: bytes, a power of two, at least 16; 0: no BAR
+ * struct rf_bar - one BAR: memory, or I/O ports
+ * @size: bytes, a power of two, of memory at least 16, of ports 4 to 256; 0: no BAR
  * @flags: RF_BAR_*
  * @read: a load of @size 1, 2, 4 or 8 bytes at @off; NULL reads zero
  * @write: a store of @size 1, 2, 4 or 8 bytes; NULL drops it
@@ -115,6 +116,11 @@ struct rf_prop {
 #define RF_PCI_CAP_FLR	(1u << 2) /* function level reset; needs RF_PCI_CAP_PCIE */
 #define RF_PCI_CAP_PASID \
 	(1u << 3) /* DMA tagged with PASIDs, of pasid_bits; needs RF_PCI_CAP_PCIE */
+/*
+ * Bytes of configuration space that no capability claims hold what is written to them,
+ * whatever is reset, as those of QEMU's devices do; without, they read as zero.
+ */
+#define RF_PCI_CONFIG_MEMORY (1u << 4)
 
 /**
  * struct rf_pci_model - a PCI device model
@@ -149,6 +155,18 @@ struct rf_prop {
  * @poll: while the engine polls RF_AREA_DOORBELL pages: look at the pages and
  *	do what they ask. Returns the number of doorbells found changed, 0 for
  *	none
+ * @rom: @rom_length: contents of the expansion ROM; what follows them in its BAR
+ *	reads as zero
+ * @rom_size: bytes of the ROM's BAR, a power of two from 2048 to 16 MiB; 0: no ROM
+ * @config: @config_length: a whole configuration space, 256 or 4096 bytes, to be used
+ *	instead of one made of the fields above. Identity, interrupts and capabilities
+ *	are then what it says; of the fields, only BARs (their kind, too, is what it
+ *	says), the ROM, @props, @data_size and the callbacks count. Registers that
+ *	a driver sets begin as after power-on, whatever they were when it was saved
+ * @declare: called first, with properties readable, to change this declaration for
+ *	one device: @model is a copy to be filled in. What it lets @config and @rom
+ *	point to must come from malloc(), and is freed with the device. On failure as
+ *	@init; NULL: the declaration is what it is
  */
 struct rf_pci_model {
 	uint32_t abi;
@@ -181,6 +199,12 @@ struct rf_pci_model {
 	void (*reset)(struct rf_device *dev);
 	unsigned (*poll)(struct rf_device *dev);
 	uint8_t pasid_bits;
+	const void *rom;
+	size_t rom_length;
+	uint64_t rom_size;
+	const void *config;
+	size_t config_length;
+	int (*declare)(struct rf_device *dev, struct rf_pci_model *model);
 };
 
 /*
@@ -200,6 +224,22 @@ struct rf_pci_model {
  * Return: @data_size zeroed bytes, aligned to 64, for the device's lifetime.
  */
 RF_API void *rf_device_data(const struct rf_device *dev);
+
+/**
+ * rf_device_described() - the configuration space that the machine file has for the device
+ * @dev: the device
+ * @size: bytes
+ *
+ * A machine file may describe functions by their configuration space, as of a real
+ * machine. Only in @declare and @init.
+ *
+ * Return: what it says of the function at the device's address; NULL, and 0 bytes, if
+ * nothing.
+ */
+RF_API const void *rf_device_described(const struct rf_device *dev, size_t *size);
+
+/** rf_device_described_bar() - how large BAR @bar (6: the ROM) is there; 0: not known */
+RF_API uint64_t rf_device_described_bar(const struct rf_device *dev, unsigned bar);
 
 /** rf_device_name() - its address as text, "0000:01:00.0" */
 RF_API const char *rf_device_name(const struct rf_device *dev);
@@ -255,6 +295,9 @@ RF_API void rf_device_unlock(struct rf_device *dev);
  * NULL if the BAR has no such area.
  */
 RF_API void *rf_bar_mem(const struct rf_device *dev, unsigned bar);
+
+/** rf_bar_size() - how large a BAR is, in bytes; 0: there is none */
+RF_API uint64_t rf_bar_size(const struct rf_device *dev, unsigned bar);
 
 /**
  * rf_dma_read() - read from the driver's memory, through the IOMMU

@@ -37,29 +37,57 @@ static bool bar_access_valid(const struct rf_device *dev, unsigned bar, uint64_t
 	       size <= end - off;
 }
 
-/* Whether @off is in the pages that hold @size bytes at @start. */
-static bool in_pages(uint64_t off, uint64_t start, uint64_t size)
+static uint64_t table_size(const struct rf_device *dev)
 {
-	return off >= start && off - start < page_up(size);
+	return (uint64_t)dev->model->msix_vectors * MSIX_ENTRY_SIZE;
+}
+
+static uint64_t pba_size(const struct rf_device *dev)
+{
+	return (dev->model->msix_vectors + 63u) / 64 * 8;
+}
+
+/*
+ * Whether @off is the engine's: in the @size bytes at @start, or anywhere in the pages
+ * that hold them. Where an image of configuration space says that they are there
+ * may be other registers in these pages, which are the model's.
+ */
+static bool in_msix(const struct rf_device *dev, uint64_t off, uint64_t start, uint64_t size)
+{
+	return off >= start && off - start < (dev->model->config ? size : page_up(size));
 }
 
 static bool bar_in_table(const struct rf_device *dev, unsigned bar, uint64_t off)
 {
-	return dev->model->msix_vectors && bar == dev->msix_bar &&
-	       in_pages(off, dev->msix_table, (uint64_t)dev->model->msix_vectors * MSIX_ENTRY_SIZE);
+	return dev->cap_msix && bar == dev->msix_bar &&
+	       in_msix(dev, off, dev->msix_table, table_size(dev));
 }
 
 static bool bar_in_pba(const struct rf_device *dev, unsigned bar, uint64_t off)
 {
-	return dev->model->msix_vectors && bar == dev->msix_bar &&
-	       in_pages(off, dev->msix_pba, (dev->model->msix_vectors + 63u) / 64 * 8);
+	return dev->cap_msix && bar == dev->msix_pba_bar &&
+	       in_msix(dev, off, dev->msix_pba, pba_size(dev));
+}
+
+/* Whether a page of an image's BAR has something of MSI-X, and so cannot be memory. */
+static bool page_has(uint64_t off, uint64_t start, uint64_t size)
+{
+	return off / PAGE_SIZE >= start / PAGE_SIZE &&
+	       off / PAGE_SIZE <= (start + size - 1) / PAGE_SIZE;
+}
+
+static bool page_is_msix(const struct rf_device *dev, unsigned bar, uint64_t off)
+{
+	return dev->cap_msix && dev->model->config &&
+	       ((bar == dev->msix_bar && page_has(off, dev->msix_table, table_size(dev))) ||
+		(bar == dev->msix_pba_bar && page_has(off, dev->msix_pba, pba_size(dev))));
 }
 
 enum rf_area_kind bar_page_kind(const struct rf_device *dev, unsigned bar, uint64_t off)
 {
 	const struct rf_bar_area *area;
 
-	if (bar >= RF_PCI_BARS)
+	if (bar >= RF_PCI_BARS || page_is_msix(dev, bar, off))
 		return RF_AREA_TRAP;
 	area = dev->bars[bar].decl->areas;
 	for (unsigned i = 0; i < RF_BAR_AREAS && area[i].size; i++)
@@ -286,6 +314,23 @@ void bars_free(struct rf_device *dev)
 		hidden_close(&state->memfd);
 		state->mem = NULL;
 	}
+}
+
+void rom_read_bytes(const struct rf_device *dev, uint64_t off, void *buf, size_t len)
+{
+	const struct rf_pci_model *model = dev->model;
+	size_t there = off < model->rom_length ? model->rom_length - off : 0;
+
+	if (there > len)
+		there = len;
+	memset(buf, device_gone(dev) ? 0xff : 0, len);
+	if (there && !device_gone(dev))
+		memcpy(buf, (const uint8_t *)model->rom + off, there);
+}
+
+uint64_t rf_bar_size(const struct rf_device *dev, unsigned bar)
+{
+	return bar_size(dev, bar);
 }
 
 void *rf_bar_mem(const struct rf_device *dev, unsigned bar)

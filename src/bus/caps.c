@@ -19,6 +19,7 @@
 #define CAP_SIZE_MSI		14u
 #define CAP_SIZE_PCIE		60u
 #define CAP_SIZE_MSIX		12u
+#define CAP_SIZE_PASID		8u
 
 #define PCIE_TYPE_ENDPOINT	0x0u
 #define PCIE_TYPE_ROOT_ENDPOINT 0x9u /* integrated into the root complex */
@@ -119,10 +120,8 @@ static int cap_place(const struct cap *cap, bool *used)
 
 /* Wanted offsets are given out first, so that a chosen one never takes their room. */
 static int caps_place(const struct rf_device *dev, const struct cap *caps, unsigned count,
-		      char **error)
+		      bool used[PCI_CONFIG_SIZE], char **error)
 {
-	bool used[PCI_CONFIG_SIZE] = { false };
-
 	for (unsigned i = 0; i < 2 * count; i++) {
 		const struct cap *cap = &caps[i % count];
 
@@ -135,6 +134,24 @@ static int caps_place(const struct rf_device *dev, const struct cap *caps, unsig
 		}
 	}
 	return 0;
+}
+
+/*
+ * RF_PCI_CONFIG_MEMORY: what belongs to no capability holds what is written. Where the
+ * extended ones begin there is a header, which says that there are none.
+ */
+static void caps_build_gaps(struct rf_device *dev, const bool used[PCI_CONFIG_SIZE])
+{
+	unsigned end = PCI_CONFIG_SIZE + (dev->cap_pasid ? CAP_SIZE_PASID : 4);
+
+	if (!(dev->model->caps & RF_PCI_CONFIG_MEMORY))
+		return;
+	for (unsigned i = CFG_HEADER_END; i < dev->config_size; i++) {
+		if (i < PCI_CONFIG_SIZE ? used[i] : i < end)
+			continue;
+		dev->config_wmask[i] = 0xff;
+		dev->config_w1c[i] = 0xff; /* both: no reset clears it, see config.c */
+	}
 }
 
 int caps_build(struct rf_device *dev, char **error)
@@ -151,10 +168,11 @@ int caps_build(struct rf_device *dev, char **error)
 		  &dev->cap_pm },
 	};
 	unsigned count = sizeof(caps) / sizeof(*caps);
+	bool used[PCI_CONFIG_SIZE] = { false };
 	unsigned link = CFG_CAPABILITIES;
 	int ret;
 
-	ret = caps_place(dev, caps, count, error);
+	ret = caps_place(dev, caps, count, used, error);
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < count; i++) {
@@ -176,5 +194,6 @@ int caps_build(struct rf_device *dev, char **error)
 		dev->cap_pasid = PCI_CONFIG_SIZE;
 		cap_build_pasid(dev, dev->cap_pasid);
 	}
+	caps_build_gaps(dev, used);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  * Three arrays say everything: the bytes, the bits that a write may change
  * (config_wmask), and the bits that a written 1 clears (config_w1c). Sizing a
- * BAR needs no code then: its low address bits are simply not writable. A few
+ * BAR needs no code then: its low address bits are simply not writable. A byte that
+ * is all of both is memory, which no reset clears. A few
  * registers act when they are written; config_act() is the list of them.
  *
  * What VFIO lets a driver see and write of all this is the business of vfio/.
@@ -22,6 +23,9 @@
 #define COMMAND_WRITABLE	 0x0507u
 #define STATUS_W1C		 0xf900u /* errors seen */
 
+#define CFG_HEADER		 0x0eu
+#define HEADER_MULTIFUNCTION	 0x80u
+#define ROM_ENABLE		 0x0001u
 #define DEFAULT_SUBSYSTEM_VENDOR 0x1af4u
 #define DEFAULT_SUBSYSTEM_DEVICE 0x1100u
 
@@ -44,11 +48,15 @@ static void config_build_bar(struct rf_device *dev, unsigned n)
 		low |= 0x4;
 	if (bar->flags & RF_BAR_PREFETCH)
 		low |= 0x8;
+	if (bar->flags & RF_BAR_IO)
+		low |= 0x1;
 	config_set(dev, off, (dev->bars[n].address & ~(bar->size - 1)) | low, size);
-	config_mask(dev, off, ~(bar->size - 1) & ~(uint64_t)0xf, size);
+	config_mask(dev, off, ~(bar->size - 1) & ~(uint64_t)(bar->flags & RF_BAR_IO ? 0x3 : 0xf),
+		    size);
 }
 
-void config_build(struct rf_device *dev)
+/* Identity and what else the declaration says; an image has it already. */
+static void config_build_identity(struct rf_device *dev)
 {
 	const struct rf_pci_model *model = dev->model;
 	uint16_t subsystem_vendor = model->subsystem_vendor;
@@ -60,21 +68,55 @@ void config_build(struct rf_device *dev)
 	}
 	config_set(dev, 0x00, model->vendor, 2);
 	config_set(dev, 0x02, model->device, 2);
-	config_set(dev, CFG_COMMAND, 0, 2);
-	config_set(dev, CFG_STATUS, dev->config[CFG_CAPABILITIES] ? STATUS_CAP_LIST : 0, 2);
 	config_set(dev, 0x08, model->revision, 1);
 	config_set(dev, 0x09, model->class, 3);
 	config_set(dev, CFG_CACHE_LINE, 0, 4); /* and latency, header type, BIST */
-	for (unsigned i = 0; i < RF_PCI_BARS; i++)
-		config_build_bar(dev, i);
 	config_set(dev, 0x2c, subsystem_vendor, 2);
 	config_set(dev, 0x2e, subsystem_device, 2);
 	config_set(dev, CFG_INTERRUPT_PIN, model->int_pin, 1);
+}
+
+/* The ROM is where firmware put it, or nowhere. */
+static void config_build_rom(struct rf_device *dev)
+{
+	uint64_t size = dev->model->rom_size;
+	uint32_t at = config_word(dev, CFG_ROM) | (uint32_t)config_word(dev, CFG_ROM + 2) << 16;
+
+	config_set(dev, CFG_ROM, size ? at & ~(size - 1) : 0, 4);
+	if (size)
+		config_mask(dev, CFG_ROM, ~(size - 1) | ROM_ENABLE, 4);
+}
+
+void config_build(struct rf_device *dev)
+{
+	uint16_t status = dev->config[CFG_CAPABILITIES] ? STATUS_CAP_LIST : 0;
+
+	if (dev->model->config)
+		status = config_word(dev, CFG_STATUS) & (uint16_t) ~(STATUS_W1C | STATUS_INTERRUPT);
+	else
+		config_build_identity(dev);
+	config_set(dev, CFG_COMMAND, 0, 2);
+	config_set(dev, CFG_STATUS, status, 2);
+	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+		const struct rf_bar *before = i ? dev->bars[i - 1].decl : NULL;
+
+		if (!dev->bars[i].decl->size &&
+		    !(before && before->size && before->flags & RF_BAR_64))
+			config_set(dev, CFG_BAR + 4 * i, 0, 4);
+		config_build_bar(dev, i);
+	}
+	config_build_rom(dev);
 
 	config_mask(dev, CFG_COMMAND, COMMAND_WRITABLE, 2);
 	dev->config_w1c[CFG_STATUS + 1] = STATUS_W1C >> 8;
 	config_mask(dev, CFG_CACHE_LINE, 0xff, 1);
 	config_mask(dev, CFG_INTERRUPT_LINE, 0xff, 1);
+}
+
+/* A byte of RF_PCI_CONFIG_MEMORY. */
+static bool config_is_memory(const struct rf_device *dev, unsigned off)
+{
+	return dev->config_wmask[off] == 0xff && dev->config_w1c[off] == 0xff;
 }
 
 int config_keep(struct rf_device *dev)
@@ -111,7 +153,8 @@ void config_reset(struct rf_device *dev)
 	bool enabled = config_memory_enabled(dev);
 
 	for (unsigned i = 0; i < dev->config_size; i++)
-		config_set_byte(dev, i, dev->power_on[i]);
+		if (!config_is_memory(dev, i))
+			config_set_byte(dev, i, dev->power_on[i]);
 	for (unsigned i = 0; i < RF_PCI_BARS; i++)
 		config_build_bar(dev, i);
 	config_set_byte(dev, CFG_INTERRUPT_LINE, line);
@@ -126,6 +169,14 @@ void device_set_bar_address(struct rf_device *dev, unsigned bar, uint64_t addres
 	device_lock(dev);
 	dev->bars[bar].address = address;
 	config_build_bar(dev, bar);
+	device_unlock(dev);
+}
+
+void device_set_multifunction(struct rf_device *dev)
+{
+	device_lock(dev);
+	dev->power_on[CFG_HEADER] |= HEADER_MULTIFUNCTION;
+	config_set_byte(dev, CFG_HEADER, dev->config[CFG_HEADER] | HEADER_MULTIFUNCTION);
 	device_unlock(dev);
 }
 
@@ -161,6 +212,9 @@ static void config_act(struct rf_device *dev, unsigned off, uint32_t val, unsign
 		irq_update(dev);
 	if (dev->model->caps & RF_PCI_CAP_FLR && off <= devctl + 1 && last >= devctl + 1 &&
 	    (val >> (8 * (devctl + 1 - off))) & (PCIE_DEVCTL_FLR >> 8))
+		device_reset(dev);
+	if (dev->cap_af && off <= dev->cap_af + AF_CTRL && last >= dev->cap_af + AF_CTRL &&
+	    (val >> (8 * (dev->cap_af + AF_CTRL - off))) & AF_CTRL_FLR)
 		device_reset(dev);
 }
 

@@ -75,7 +75,8 @@ static int device_common_init(struct rf_device *dev)
 static struct rf_device *device_alloc(const struct rf_pci_model *model,
 				      const struct pci_address *address)
 {
-	size_t space = model->caps & RF_PCI_CAP_PCIE ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
+	bool large = model->caps & RF_PCI_CAP_PCIE || model->declare || model->config;
+	size_t space = large ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
 	struct rf_device *dev = zalloc_aligned(sizeof(*dev) + 3 * space);
 
 	if (!dev)
@@ -84,7 +85,7 @@ static struct rf_device *device_alloc(const struct rf_pci_model *model,
 	dev->config = (uint8_t *)(dev + 1);
 	dev->config_wmask = dev->config + space;
 	dev->config_w1c = dev->config_wmask + space;
-	dev->model = model;
+	dev->model = dev->base_model = model;
 	dev->address = *address;
 	snprintf(dev->name, sizeof(dev->name), BDF_FMT, address->domain, address->bus,
 		 address->slot & 0x1fu, address->function & 7u);
@@ -106,7 +107,7 @@ static int device_place_msix(struct rf_device *dev, char **error)
 	uint64_t table = page_up((uint64_t)model->msix_vectors * MSIX_ENTRY_SIZE);
 	unsigned bar = 0;
 
-	dev->msix_bar = model->msix_bar;
+	dev->msix_bar = dev->msix_pba_bar = model->msix_bar;
 	dev->msix_table = model->msix_table;
 	dev->msix_pba = model->msix_pba;
 	if (!model->msix_vectors || dev->msix_table || dev->msix_pba)
@@ -122,8 +123,69 @@ static int device_place_msix(struct rf_device *dev, char **error)
 	while (dev->added_bar.size < table + PAGE_SIZE)
 		dev->added_bar.size *= 2;
 	dev->bars[bar].decl = &dev->added_bar;
-	dev->msix_bar = (uint8_t)bar;
+	dev->msix_bar = dev->msix_pba_bar = (uint8_t)bar;
 	dev->msix_pba = table;
+	return 0;
+}
+
+/* What the model said through rf_device_error() becomes the reason of a failure. */
+static int device_reason(struct rf_device *dev, int ret, char **error)
+{
+	if (ret > 0)
+		ret = -EINVAL;
+	if (ret && dev->error && !*error)
+		*error = message("%s %s: %s", dev->model->name, dev->name, dev->error);
+	free(dev->error);
+	dev->error = NULL;
+	return ret;
+}
+
+/* A declaration of the device's own, if its model makes one or brings an image. */
+static int device_declare(struct rf_device *dev, char **error)
+{
+	const struct rf_pci_model *model = dev->model;
+	struct rf_pci_model *copy;
+	int ret = 0;
+
+	if (!model->declare && !model->config)
+		return 0;
+	copy = alloc_zeroed(sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	*copy = *model;
+	copy->declare = NULL;
+	dev->declared = copy;
+	if (model->declare)
+		ret = device_reason(dev, model->declare(dev, copy), error);
+	if (!ret && copy->config)
+		ret = image_declare(copy, error);
+	if (!ret)
+		ret = model_check(copy, error);
+	if (ret)
+		return ret;
+	dev->model = copy;
+	dev->config_size = copy->caps & RF_PCI_CAP_PCIE ? PCI_CONFIG_EXT_SIZE : PCI_CONFIG_SIZE;
+	for (unsigned i = 0; i < RF_PCI_BARS; i++)
+		dev->bars[i].decl = &copy->bars[i];
+	return 0;
+}
+
+/* Configuration space, made of the declaration or the one it brings. */
+static int device_build_config(struct rf_device *dev, char **error)
+{
+	int ret;
+
+	if (dev->model->config) {
+		image_build(dev);
+	} else {
+		ret = device_place_msix(dev, error);
+		if (ret)
+			return ret;
+		ret = caps_build(dev, error);
+		if (ret)
+			return ret;
+	}
+	config_build(dev);
 	return 0;
 }
 
@@ -134,16 +196,15 @@ static int device_build(struct rf_device *dev, const struct prop_value *values, 
 	ret = props_new(dev->model, values, &dev->props, error);
 	if (ret)
 		return ret;
+	ret = device_declare(dev, error);
+	if (ret)
+		return ret;
 	dev->data = zalloc_aligned(dev->model->data_size);
 	if (!dev->data)
 		return -ENOMEM;
-	ret = device_place_msix(dev, error);
+	ret = device_build_config(dev, error);
 	if (ret)
 		return ret;
-	ret = caps_build(dev, error);
-	if (ret)
-		return ret;
-	config_build(dev);
 	ret = config_keep(dev);
 	if (ret)
 		return ret;
@@ -167,13 +228,19 @@ static int device_init(struct rf_device *dev, char **error)
 	device_lock(dev);
 	ret = dev->model->init(dev);
 	device_unlock(dev);
-	if (ret > 0)
-		ret = -EINVAL;
-	if (ret && dev->error)
-		*error = message("%s %s: %s", dev->model->name, dev->name, dev->error);
-	free(dev->error);
-	dev->error = NULL;
-	return ret;
+	return device_reason(dev, ret, error);
+}
+
+/* What a declaration of the device's own points to, if it is not what the model has. */
+static void declared_free(struct rf_pci_model *declared, const struct rf_pci_model *model)
+{
+	if (!declared)
+		return;
+	if (declared->config != model->config)
+		free((void *)declared->config);
+	if (declared->rom != model->rom)
+		free((void *)declared->rom);
+	alloc_free(declared);
 }
 
 static void device_destroy(struct rf_device *dev)
@@ -186,6 +253,7 @@ static void device_destroy(struct rf_device *dev)
 	scratch_free(dev);
 	free(dev->data);
 	props_free(dev->props);
+	declared_free(dev->declared, dev->base_model);
 	free(dev->error);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
@@ -194,18 +262,29 @@ static void device_destroy(struct rf_device *dev)
 int device_new(const struct rf_pci_model *model, const struct pci_address *address,
 	       const struct prop_value *values, struct rf_device **out, char **error)
 {
+	return device_new_described(model, address, values, NULL, out, error);
+}
+
+int device_new_described(const struct rf_pci_model *model, const struct pci_address *address,
+			 const struct prop_value *values, const struct described *described,
+			 struct rf_device **out, char **error)
+{
 	struct rf_device *dev;
 	int ret;
 
 	*error = NULL;
-	ret = model_check(model, error);
+	/* a declaration of the device's own is checked once it is made */
+	ret = model->declare || model->config ? 0 : model_check(model, error);
 	if (ret)
 		return ret;
 	dev = device_alloc(model, address);
+	if (dev)
+		dev->described = described;
 	ret = dev ? device_build(dev, values, error) : -ENOMEM;
 	if (!ret)
 		ret = device_init(dev, error);
 	if (!ret) {
+		dev->described = NULL;
 		*out = dev;
 		return 0;
 	}
@@ -315,10 +394,30 @@ void device_reset(struct rf_device *dev)
 	device_unlock(dev);
 }
 
-/* Our PM capability says NoSoftReset, so only a function level reset is left. */
+bool device_can_flr(const struct rf_device *dev)
+{
+	return dev->model->caps & RF_PCI_CAP_FLR || dev->cap_af;
+}
+
+bool device_can_pm_reset(const struct rf_device *dev)
+{
+	return dev->cap_pm && !(config_byte(dev, dev->cap_pm + PM_CTRL) & PM_CTRL_NO_SOFT_RESET);
+}
+
 bool device_can_reset(const struct rf_device *dev)
 {
-	return dev->model->caps & RF_PCI_CAP_FLR;
+	return device_can_flr(dev) || device_can_pm_reset(dev);
+}
+
+const void *rf_device_described(const struct rf_device *dev, size_t *size)
+{
+	*size = dev->described ? dev->described->size : 0;
+	return *size ? dev->described->config : NULL;
+}
+
+uint64_t rf_device_described_bar(const struct rf_device *dev, unsigned bar)
+{
+	return dev->described && bar <= RF_PCI_BARS ? dev->described->bar_size[bar] : 0;
 }
 
 void *rf_device_data(const struct rf_device *dev)

@@ -72,6 +72,17 @@ struct scratch {
 	struct hidden file;
 };
 
+/**
+ * struct described - what a machine file says of the function at a device's address
+ * @config: @size: its configuration space, NULL: nothing
+ * @bar_size: of six BARs and the ROM; 0: not known
+ */
+struct described {
+	const uint8_t *config;
+	size_t size;
+	uint64_t bar_size[RF_PCI_BARS + 1];
+};
+
 #define SCRATCH_NAME "ringfence-scratch"
 
 /* Finds the memory file that a session has for a device: a descriptor, or a negative errno. */
@@ -120,12 +131,16 @@ struct rf_device {
 	struct scratch scratch;
 
 	uint8_t *power_on; /* config after a reset */
+	const struct rf_pci_model *base_model; /* the one it was asked for */
+	struct rf_pci_model *declared; /* @model, when it was made for this device; or NULL */
+	const struct described *described; /* while the device is being made */
 	uint8_t cap_pm, cap_pcie, cap_msi, cap_msix; /* offsets, 0: absent */
+	uint8_t cap_af; /* likewise, of an image: see image.c */
 	uint16_t cap_pasid; /* likewise, of the extended one */
 	struct bar_state bars[RF_PCI_BARS];
 
 	/* where the MSI-X table and pending bits lie: the model's wish, or a BAR we added */
-	uint8_t msix_bar;
+	uint8_t msix_bar, msix_pba_bar; /* they differ for images alone */
 	uint64_t msix_table, msix_pba;
 	struct rf_bar added_bar;
 
@@ -166,6 +181,10 @@ struct prop_value {
 };
 int device_new(const struct rf_pci_model *model, const struct pci_address *address,
 	       const struct prop_value *values, struct rf_device **out, char **error);
+/* The same with what the machine file has at its address, for the model to read. */
+int device_new_described(const struct rf_pci_model *model, const struct pci_address *address,
+			 const struct prop_value *values, const struct described *described,
+			 struct rf_device **out, char **error);
 void device_free(struct rf_device *dev);
 /*
  * Make a plain device. -EINVAL for a name that is too long, or empty; -ENOMEM.
@@ -202,6 +221,8 @@ int device_ask(struct rf_device *dev);
  * kernel's save and restore around one would have it.
  */
 void device_set_bar_address(struct rf_device *dev, unsigned bar, uint64_t address);
+/* There are other functions in its slot: its header type says so. For function 0. */
+void device_set_multifunction(struct rf_device *dev);
 
 /*
  * Power-on state: configuration, interrupts, the model. BAR addresses and the
@@ -212,6 +233,9 @@ void device_set_bar_address(struct rf_device *dev, unsigned bar, uint64_t addres
 void device_reset(struct rf_device *dev);
 /* Whether the device has a reset of its own (FLR, or PM without NoSoftReset). */
 bool device_can_reset(const struct rf_device *dev);
+/* Part of it: one that it is asked for by a register; and by way of D3. */
+bool device_can_flr(const struct rf_device *dev);
+bool device_can_pm_reset(const struct rf_device *dev);
 
 static inline void device_lock(struct rf_device *dev)
 {
@@ -245,6 +269,13 @@ void bar_write_bytes(struct rf_device *dev, unsigned bar, uint64_t off, const vo
 		     size_t len);
 /* What the page at @off is. MSI-X pages are RF_AREA_TRAP. */
 enum rf_area_kind bar_page_kind(const struct rf_device *dev, unsigned bar, uint64_t off);
+/* What the BAR is: of memory, or of I/O ports. */
+static inline bool bar_is_io(const struct rf_device *dev, unsigned bar)
+{
+	return bar < RF_PCI_BARS && dev->bars[bar].decl->flags & RF_BAR_IO;
+}
+/* Bytes of the expansion ROM. @off and @len lie within its BAR. */
+void rom_read_bytes(const struct rf_device *dev, uint64_t off, void *buf, size_t len);
 /* The memfd behind a BAR (made at first use), or a negative errno. */
 int bar_backing(struct rf_device *dev, unsigned bar);
 /* Let the model look at its doorbell pages: what .poll returned. Takes the lock. */

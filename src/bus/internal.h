@@ -10,38 +10,43 @@
 #define PAGE_SIZE 4096u
 
 /* Registers of the configuration header that the engine itself looks at. */
-#define CFG_COMMAND	     0x04u
-#define CFG_STATUS	     0x06u
-#define CFG_CACHE_LINE	     0x0cu
-#define CFG_BAR		     0x10u
-#define CFG_CAPABILITIES     0x34u
-#define CFG_INTERRUPT_LINE   0x3cu
-#define CFG_INTERRUPT_PIN    0x3du
-#define CFG_HEADER_END	     0x40u
+#define CFG_COMMAND	      0x04u
+#define CFG_STATUS	      0x06u
+#define CFG_CACHE_LINE	      0x0cu
+#define CFG_BAR		      0x10u
+#define CFG_ROM		      0x30u
+#define CFG_CAPABILITIES      0x34u
+#define CFG_INTERRUPT_LINE    0x3cu
+#define CFG_INTERRUPT_PIN     0x3du
+#define CFG_HEADER_END	      0x40u
 
-#define COMMAND_MEMORY	     0x0002u
-#define COMMAND_MASTER	     0x0004u
-#define COMMAND_INTX_DISABLE 0x0400u
-#define STATUS_INTERRUPT     0x0008u
-#define STATUS_CAP_LIST	     0x0010u
+#define COMMAND_MEMORY	      0x0002u
+#define COMMAND_MASTER	      0x0004u
+#define COMMAND_INTX_DISABLE  0x0400u
+#define STATUS_INTERRUPT      0x0008u
+#define STATUS_CAP_LIST	      0x0010u
 
-#define PM_CTRL		     4u
-#define PM_CTRL_STATE	     0x0003u
-#define MSI_FLAGS	     2u
-#define MSI_FLAGS_ENABLE     0x0001u
-#define MSIX_FLAGS	     2u
-#define MSIX_FLAGS_MASK	     0x4000u
-#define MSIX_FLAGS_ENABLE    0x8000u
-#define PCIE_DEVCTL	     8u
-#define PCIE_DEVCTL_FLR	     0x8000u
+#define PM_CTRL		      4u
+#define PM_CTRL_STATE	      0x0003u
+#define PM_CTRL_NO_SOFT_RESET 0x0008u
+#define MSI_FLAGS	      2u
+#define MSI_FLAGS_ENABLE      0x0001u
+#define MSIX_FLAGS	      2u
+#define MSIX_FLAGS_MASK	      0x4000u
+#define MSIX_FLAGS_ENABLE     0x8000u
+#define PCIE_DEVCTL	      8u
+#define PCIE_DEVCTL_FLR	      0x8000u
 
-#define PASID_CAP	     4u
-#define PASID_CTRL	     6u
-#define PASID_CTRL_ENABLE    0x0001u
+#define AF_CTRL		      4u
+#define AF_CTRL_FLR	      0x01u
 
-#define MSIX_ENTRY_SIZE	     16u
-#define MSIX_ENTRY_CTRL	     12u /* offset of the vector control word */
-#define MSIX_CTRL_MASK	     1u
+#define PASID_CAP	      4u
+#define PASID_CTRL	      6u
+#define PASID_CTRL_ENABLE     0x0001u
+
+#define MSIX_ENTRY_SIZE	      16u
+#define MSIX_ENTRY_CTRL	      12u /* offset of the vector control word */
+#define MSIX_CTRL_MASK	      1u
 
 static inline uint64_t page_up(uint64_t size)
 {
@@ -64,6 +69,11 @@ void config_build(struct rf_device *dev);
 int config_keep(struct rf_device *dev); /* what it is now is what a reset restores */
 void config_reset(struct rf_device *dev);
 int caps_build(struct rf_device *dev, char **error);
+
+/* image.c: what a model that brings a configuration space is; -EINVAL with *error. */
+int image_declare(struct rf_pci_model *model, char **error);
+/* That space and its write masks, and the addresses of BARs in it. */
+void image_build(struct rf_device *dev);
 
 /*
  * Bytes of configuration space are read without the lock in a few places

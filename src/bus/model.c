@@ -68,6 +68,20 @@ static int model_check_areas(const struct rf_pci_model *model, unsigned n, char 
 	return 0;
 }
 
+static int model_check_ports(const struct rf_pci_model *model, unsigned n, char **error)
+{
+	const struct rf_bar *bar = &model->bars[n];
+
+	if (bar->size < 4 || bar->size > 256 || bar->size & (bar->size - 1))
+		return model_bad(model, error,
+				 "BAR %u: 0x%llx I/O ports are not a power of two from 4 to 256", n,
+				 (unsigned long long)bar->size);
+	if (bar->flags != RF_BAR_IO || bar->areas[0].size)
+		return model_bad(model, error,
+				 "BAR %u: I/O ports have no other flags, and no areas", n);
+	return 0;
+}
+
 static int model_check_bar(const struct rf_pci_model *model, unsigned n, char **error)
 {
 	const struct rf_bar *bar = &model->bars[n];
@@ -75,6 +89,8 @@ static int model_check_bar(const struct rf_pci_model *model, unsigned n, char **
 
 	if (!bar->size)
 		return 0;
+	if (bar->flags & RF_BAR_IO)
+		return model_check_ports(model, n, error);
 	if (bar->size < 16 || bar->size & (bar->size - 1) || bar->size > most)
 		return model_bad(model, error,
 				 "BAR %u: size 0x%llx is not a power of two from 16 to 0x%llx", n,
@@ -96,9 +112,10 @@ static int model_check_msix(const struct rf_pci_model *model, char **error)
 		return 0;
 	if (model->msix_vectors > 2048)
 		return model_bad(model, error, "more than 2048 MSI-X vectors");
-	if (!model->msix_table && !model->msix_pba)
-		return 0; /* we add a BAR for them */
-	if (model->msix_bar >= RF_PCI_BARS || !model->bars[model->msix_bar].size)
+	if (model->config || (!model->msix_table && !model->msix_pba))
+		return 0; /* what does not fit is left out; or we add a BAR for them */
+	if (model->msix_bar >= RF_PCI_BARS || !model->bars[model->msix_bar].size ||
+	    model->bars[model->msix_bar].flags & RF_BAR_IO)
 		return model_bad(model, error, "there is no BAR %u for MSI-X", model->msix_bar);
 	bar = &model->bars[model->msix_bar];
 	if (model->msix_table % PAGE_SIZE || model->msix_pba % PAGE_SIZE ||
@@ -137,8 +154,8 @@ int model_check(const struct rf_pci_model *model, char **error)
 	if (model->msi_vectors > 32 || model->msi_vectors & (model->msi_vectors - 1))
 		return model_bad(model, error, "%u MSI vectors are not 0, 1, 2, 4, 8, 16 or 32",
 				 model->msi_vectors);
-	if (model->caps &
-	    ~(uint32_t)(RF_PCI_CAP_PM | RF_PCI_CAP_PCIE | RF_PCI_CAP_FLR | RF_PCI_CAP_PASID))
+	if (model->caps & ~(uint32_t)(RF_PCI_CAP_PM | RF_PCI_CAP_PCIE | RF_PCI_CAP_FLR |
+				      RF_PCI_CAP_PASID | RF_PCI_CONFIG_MEMORY))
 		return model_bad(model, error, "unknown capabilities");
 	if (model->caps & RF_PCI_CAP_FLR && !(model->caps & RF_PCI_CAP_PCIE))
 		return model_bad(model, error,
@@ -148,6 +165,14 @@ int model_check(const struct rf_pci_model *model, char **error)
 	if (model->caps & RF_PCI_CAP_PASID && (!model->pasid_bits || model->pasid_bits > 20))
 		return model_bad(model, error, "PASIDs have 1 to 20 bits, not %u",
 				 model->pasid_bits);
+	if (model->rom_size && (model->rom_size < 2048 || model->rom_size > 16u << 20 ||
+				model->rom_size & (model->rom_size - 1)))
+		return model_bad(model, error,
+				 "a ROM of 0x%llx bytes is not a power of two from "
+				 "0x800 to 0x1000000",
+				 (unsigned long long)model->rom_size);
+	if (model->rom_length > model->rom_size)
+		return model_bad(model, error, "the ROM's contents are longer than its BAR");
 	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
 		ret = model_check_bar(model, i, error);
 		if (ret)

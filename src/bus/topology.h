@@ -97,6 +97,7 @@ enum pcie_type {
  * @group: the group it is in, or PCI_GROUP_NONE
  * @line: where it is described, for messages; the caller's
  * @config: @config_size: bytes of configuration space that are known, or NULL
+ * @bar_size: of six BARs and the ROM, as far as the host said; 0: not known
  * @driver: the host driver it is bound to, or NULL
  * @parent: the bridge above; NULL on a root bus; set by topology_link()
  * @dev: its device, if there is one
@@ -130,6 +131,7 @@ struct pci_function {
 	unsigned line;
 	uint8_t *config;
 	unsigned config_size;
+	uint64_t bar_size[RF_PCI_BARS + 1];
 	char *driver;
 	struct pci_function *parent;
 	struct rf_device *dev;

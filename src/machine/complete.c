@@ -134,7 +134,8 @@ int description_complete(struct description *desc, char **error)
 		return ret;
 
 	for (size_t i = 0; i < desc->nr_devices; i++)
-		if (desc->devices[i]->irq_line == IRQ_LINE_AUTO)
+		if (desc->devices[i]->irq_line == IRQ_LINE_AUTO &&
+		    !desc->devices[i]->model->declare)
 			desc->devices[i]->irq_line = irq_line_of(desc->devices[i]);
 	return 0;
 }

@@ -13,6 +13,8 @@
 
 #include "machine/fail.h"
 
+#define IO_FIRST   0x1000ull
+#define IO_LAST	   0xffffull
 #define LOW_FIRST  0x80000000ull
 #define LOW_LAST   0xfebfffffull
 #define HIGH_FIRST 0x380000000000ull
@@ -29,7 +31,8 @@ static const struct device_desc *bar_overlap(const struct description *desc, uin
 		for (unsigned b = 0; b < RF_PCI_BARS; b++) {
 			uint64_t size = bar_size(dev->made, b);
 
-			if (!dev->bar_set[b] || !size || (dev == but_dev && b == but_bar))
+			if (!dev->bar_set[b] || !size || (dev == but_dev && b == but_bar) ||
+			    bar_is_io(dev->made, b) != bar_is_io(but_dev->made, but_bar))
 				continue;
 			if (dev->bars[b] <= last && dev->bars[b] + (size - 1) >= first) {
 				*at = dev->bars[b];
@@ -53,6 +56,8 @@ static int check_bar(const struct description *desc, const struct device_desc *d
 		return fail(-EINVAL, error,
 			    "bars[%u]: 0x%" PRIx64 " is not aligned to its size, 0x%" PRIx64, b, at,
 			    bar->size);
+	if (bar->flags & RF_BAR_IO && at + (bar->size - 1) > IO_LAST)
+		return fail(-EINVAL, error, "bars[%u]: I/O ports cannot lie at 0x%" PRIx64, b, at);
 	if (!(bar->flags & RF_BAR_64) && at + (bar->size - 1) > UINT32_MAX)
 		return fail(-EINVAL, error, "bars[%u]: a 32-bit BAR cannot lie at 0x%" PRIx64, b,
 			    at);
@@ -69,12 +74,13 @@ static int check_bar(const struct description *desc, const struct device_desc *d
 static bool place_low(const struct description *desc, struct device_desc *dev, unsigned b)
 {
 	uint64_t size = bar_size(dev->made, b), hit;
-	uint64_t end = LOW_LAST + 1;
+	bool io = bar_is_io(dev->made, b);
+	uint64_t end = io ? IO_LAST + 1 : LOW_LAST + 1;
 
 	while (end >= size) {
 		uint64_t at = (end - size) & ~(size - 1);
 
-		if (at < LOW_FIRST)
+		if (at < (io ? IO_FIRST : LOW_FIRST))
 			break;
 		if (!bar_overlap(desc, at, at + (size - 1), dev, b, &hit)) {
 			dev->bars[b] = at;
@@ -99,6 +105,17 @@ static bool place_high(const struct description *desc, struct device_desc *dev, 
 	return false;
 }
 
+/* Where an image of the device's configuration space has the BAR, if that is free. */
+static bool place_as_saved(const struct description *desc, struct device_desc *dev, unsigned b)
+{
+	uint64_t size = bar_size(dev->made, b), at = dev->made->bars[b].address, hit;
+
+	if (!at || bar_overlap(desc, at, at + (size - 1), dev, b, &hit))
+		return false;
+	dev->bars[b] = at;
+	return true;
+}
+
 static int complete_bars(const struct description *desc, struct device_desc *dev, char **error)
 {
 	for (unsigned b = 0; b < RF_PCI_BARS; b++) {
@@ -106,10 +123,11 @@ static int complete_bars(const struct description *desc, struct device_desc *dev
 
 		if (dev->bar_set[b] || !bar->size)
 			continue;
-		if (!place_low(desc, dev, b) &&
+		if (!place_as_saved(desc, dev, b) && !place_low(desc, dev, b) &&
 		    !((bar->flags & RF_BAR_64) && place_high(desc, dev, b)))
 			return fail(-EINVAL, error, "BAR %u: no room for 0x%" PRIx64 " bytes%s", b,
-				    bar->size, bar->flags & RF_BAR_64 ? "" : " below 4 GiB");
+				    bar->size,
+				    bar->flags & (RF_BAR_64 | RF_BAR_IO) ? "" : " below 4 GiB");
 		dev->bar_set[b] = true;
 	}
 	return 0;

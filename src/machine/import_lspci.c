@@ -34,6 +34,7 @@
  * @bytes: @size: its configuration space so far
  * @dump_line: the last line of it
  * @largest: the size of the largest configuration space so far
+ * @sized: @nr_sized: addresses and sizes of BARs that -v told of it
  */
 struct lspci {
 	struct import *import;
@@ -43,6 +44,10 @@ struct lspci {
 	unsigned size;
 	unsigned dump_line;
 	unsigned largest;
+	struct {
+		uint64_t address, size;
+	} sized[RF_PCI_BARS + 1];
+	unsigned nr_sized;
 	char **error;
 };
 
@@ -69,6 +74,25 @@ static int lspci_check_whole(const struct lspci *l, bool last)
 			  l->size == PCI_CONFIG_SIZE ? ", or saved with -xxx" : "");
 }
 
+/* Which BARs those are whose addresses and sizes -v told. */
+static void lspci_sizes(const struct lspci *l)
+{
+	for (unsigned i = 0; i <= RF_PCI_BARS && l->fn->header == PCI_HEADER_NORMAL; i++) {
+		const uint8_t *at = l->bytes + (i < RF_PCI_BARS ? 0x10 + 4 * i : 0x30);
+		uint32_t low = at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24;
+		bool wide = i + 1 < RF_PCI_BARS && (low & 7) == 4;
+		uint64_t bar = low & ~(i == RF_PCI_BARS ? 0x7ffu : low & 1 ? 3u : 0xfu);
+
+		if (wide)
+			bar |= (uint64_t)(at[4] | at[5] << 8 | at[6] << 16 | (uint32_t)at[7] << 24)
+			       << 32;
+		for (unsigned n = 0; bar && n < l->nr_sized; n++)
+			if (l->sized[n].address == bar)
+				l->fn->bar_size[i] = l->sized[n].size;
+		i += wide;
+	}
+}
+
 /* The device is complete: see what its bytes say. */
 static int lspci_finish(struct lspci *l, bool last)
 {
@@ -88,12 +112,15 @@ static int lspci_finish(struct lspci *l, bool last)
 	free(why);
 	if (!ret)
 		ret = lspci_check_whole(l, last);
+	if (!ret)
+		lspci_sizes(l);
 	if (!ret && !l->fn->caps_known && !l->fn->silent)
 		l->import->nr_headers++;
 	if (l->largest < l->size)
 		l->largest = l->size;
 	l->fn = NULL;
 	l->size = 0;
+	l->nr_sized = 0;
 	return ret;
 }
 
@@ -226,6 +253,23 @@ static bool is_detail(const char *line)
 	       !strncmp(line, "pcilib:", 7);
 }
 
+/* "Memory at fe500000 (32-bit, ...) [size=128K]", "I/O ports at c080 [size=32]", or a ROM's. */
+static void lspci_bar(struct lspci *l, const char *at)
+{
+	const char *size = strstr(at, "[size="), *address = strstr(at, " at ");
+	unsigned long long value;
+	char unit = 0;
+
+	if (!size || !address || l->nr_sized > RF_PCI_BARS ||
+	    sscanf(size, "[size=%llu%c", &value, &unit) != 2)
+		return;
+	value <<= unit == 'K' ? 10 : unit == 'M' ? 20 : unit == 'G' ? 30 : unit == 'T' ? 40 : 0;
+	if (!value || value & (value - 1))
+		return;
+	l->sized[l->nr_sized].address = strtoull(address + 4, NULL, 16);
+	l->sized[l->nr_sized++].size = value;
+}
+
 static int lspci_detail(struct lspci *l, const char *line)
 {
 	static const char said[] = "Kernel driver in use: ";
@@ -233,6 +277,8 @@ static int lspci_detail(struct lspci *l, const char *line)
 	char shown[SHOWN_SIZE];
 	bool good;
 
+	if (l->fn)
+		lspci_bar(l, at);
 	if (!l->fn || strncmp(at, said, sizeof(said) - 1) != 0)
 		return 0;
 	at += sizeof(said) - 1;

@@ -94,6 +94,31 @@ static int device_config(const struct sysfs *s, const char *device, uint8_t *byt
 	return len < 0 ? -errno : 0;
 }
 
+/* A line of "resource" is a BAR: first, last, flags. The seventh is the ROM's. */
+static void device_bar_sizes(const struct sysfs *s, const char *device, struct pci_function *fn)
+{
+	char path[PATH_MAX], text[64 * (RF_PCI_BARS + 2)] = "";
+	const char *at = text;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/resource", device);
+	fd = openat(s->dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	for (unsigned i = 0; i <= RF_PCI_BARS && at; i++) {
+		unsigned long long first, last, flags;
+
+		if (sscanf(at, "%llx %llx %llx", &first, &last, &flags) == 3 && last > first &&
+		    !((last - first + 1) & (last - first)))
+			fn->bar_size[i] = last - first + 1;
+		at = strchr(at, '\n');
+		at = at ? at + 1 : NULL;
+	}
+}
+
 static int device_keep_group(struct sysfs *s, const struct pci_address *at, const char *group)
 {
 	struct import *import = s->import;
@@ -125,6 +150,8 @@ static int device_read(struct sysfs *s, const char *device)
 	device_remembered(s, device, &values);
 	if (device_link(s, device, "driver", driver, sizeof(driver)))
 		values.driver = driver;
+	if (!pci_function_is_bridge(&values))
+		device_bar_sizes(s, device, &values);
 	ret = device_config(s, device, bytes, &size, &whole);
 	if (ret)
 		return fail(ret, s->error, "%s: %s: config: %s", s->import->name, device,

@@ -49,6 +49,30 @@ static json_t *write_config(const struct pci_function *fn)
 	return lines;
 }
 
+/* Up to the last that is known. */
+static json_t *write_bar_sizes(const struct pci_function *fn)
+{
+	json_t *sizes = json_array();
+	unsigned nr = RF_PCI_BARS + 1;
+
+	while (nr && !fn->bar_size[nr - 1])
+		nr--;
+	for (unsigned i = 0; i < nr; i++)
+		json_array_append_new(sizes, json_integer((json_int_t)fn->bar_size[i]));
+	if (json_array_size(sizes) == nr)
+		return sizes;
+	json_decref(sizes);
+	return NULL;
+}
+
+static bool bar_sizes_known(const struct pci_function *fn)
+{
+	for (unsigned i = 0; i <= RF_PCI_BARS; i++)
+		if (fn->bar_size[i])
+			return true;
+	return false;
+}
+
 static json_t *write_bus(const struct writer *w, const struct pci_bus *bus);
 
 /* What a function that does not answer cannot say itself. */
@@ -86,6 +110,7 @@ static json_t *write_function(const struct writer *w, const struct pci_function 
 	       put(object, "driver", json_string(fn->driver ?: "none")) &&
 	       put(object, "config-size", json_integer(fn->config_size)) &&
 	       put(object, "config", write_config(fn)) &&
+	       (!bar_sizes_known(fn) || put(object, "bar-sizes", write_bar_sizes(fn))) &&
 	       (!below || !below->nr_functions || below->bridge != fn ||
 		put(object, "below", write_bus(w, below)));
 	if (fine)

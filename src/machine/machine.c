@@ -80,12 +80,31 @@ enum pci_grouping machine_grouping(const struct description *desc)
 	return strncmp(desc->iommu->name, "spapr", 5) ? PCI_GROUPS_BY_ISOLATION : PCI_GROUPS_BY_PE;
 }
 
+/* What the file says of the function whose place the device takes. */
+static void describe(const struct rf_machine *machine, const struct device_desc *desc,
+		     struct described *out)
+{
+	const struct pci_function *fn = NULL;
+
+	if (machine->desc->topology)
+		fn = topology_find(machine->desc->topology, &desc->address);
+	*out = (struct described){ 0 };
+	if (!fn)
+		return;
+	out->config = fn->config;
+	out->size = fn->config_size;
+	memcpy(out->bar_size, fn->bar_size, sizeof(out->bar_size));
+}
+
 static int make_device(struct rf_machine *machine, struct device_desc *desc, char **error)
 {
+	struct described described;
 	struct rf_device *dev;
 	int ret;
 
-	ret = device_new(desc->model, &desc->address, desc->props, &dev, error);
+	describe(machine, desc, &described);
+	ret = device_new_described(desc->model, &desc->address, desc->props, &described, &dev,
+				   error);
 	if (ret)
 		return description_blame(machine->desc, desc, ret, error);
 	if (desc->driver) {
@@ -99,6 +118,9 @@ static int make_device(struct rf_machine *machine, struct device_desc *desc, cha
 	dev->iommu = desc->group == GROUP_NONE ? NULL : machine->iommu;
 	dev->group_wish = desc->group; /* GROUP_AUTO and GROUP_NONE are the same words there */
 	atomic_store_explicit(&dev->owner, machine->self, memory_order_relaxed);
+	/* a device that is made for what it is described as may have been given one there */
+	if (desc->irq_line == IRQ_LINE_AUTO)
+		desc->irq_line = (int)config_read(dev, CFG_INTERRUPT_LINE, 1);
 	config_write(dev, CFG_INTERRUPT_LINE, (uint32_t)desc->irq_line, 1);
 	desc->made = dev;
 	return 0;
@@ -163,6 +185,19 @@ static int machine_populate(struct rf_machine *machine, bool first)
 	return ret;
 }
 
+/* Of several functions in a slot the first one says that it is not alone. */
+static void mark_multifunction(const struct description *desc)
+{
+	for (size_t i = 0; i + 1 < desc->nr_devices; i++) {
+		const struct pci_address *a = &desc->devices[i]->address;
+		const struct pci_address *b = &desc->devices[i + 1]->address; /* they are sorted */
+
+		if (!a->function && a->domain == b->domain && a->bus == b->bus &&
+		    a->slot == b->slot)
+			device_set_multifunction(desc->devices[i]->made);
+	}
+}
+
 /* Make what the complete description has and the machine has not. */
 static int machine_grow(struct rf_machine *machine, bool first, char **error)
 {
@@ -179,6 +214,7 @@ static int machine_grow(struct rf_machine *machine, bool first, char **error)
 	ret = firmware_place_bars(desc, error);
 	if (ret)
 		return ret;
+	mark_multifunction(desc);
 	ret = machine_populate(machine, first);
 	if (ret)
 		return ret;

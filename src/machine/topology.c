@@ -149,13 +149,15 @@ static void function_become(struct pci_function *fn, const struct device_desc *d
 {
 	const struct rf_pci_model *model = dev->model;
 
+	fn->no_iommu = fn->no_iommu || dev->group == GROUP_NONE;
+	if (model->declare)
+		return; /* it takes the function for what it is described as */
 	fn->vendor = model->vendor;
 	fn->device = model->device;
 	fn->subsystem_vendor = model->subsystem_vendor ?: 0x1af4;
 	fn->subsystem_device = model->subsystem_device ?: 0x1100;
 	fn->class = model->class;
 	fn->revision = model->revision;
-	fn->no_iommu = fn->no_iommu || dev->group == GROUP_NONE;
 }
 
 static int device_place(struct description *desc, struct device_desc *dev, char **error)

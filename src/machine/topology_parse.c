@@ -70,7 +70,8 @@ struct topology_reader {
 static const char *const function_keys[] = {
 	"address",     "type",		"id",	"subsystem", "class",	"revision",   "bus",
 	"acs",	       "multifunction", "ari",	"sr-iov",    "pe",	"driver",     "config",
-	"config-size", "below",		"name", "no-iommu",  "aliases", "dma-device", NULL,
+	"config-size", "below",		"name", "no-iommu",  "aliases", "dma-device", "bar-sizes",
+	NULL,
 };
 
 /* Where a function is: as written, or the next slot of its bus. */
@@ -167,6 +168,8 @@ static int read_function_key(struct topology_reader *t, struct spot spot, const 
 		return read_bool(r, spot_member(spot, key), key, value, &fn->no_iommu);
 	if (!strcmp(key, "aliases"))
 		return value_aliases(r, spot, value, fn);
+	if (!strcmp(key, "bar-sizes"))
+		return value_bar_sizes(r, spot, value, fn);
 	if (!strcmp(key, "revision") || !strcmp(key, "pe")) {
 		bool pe = key[0] == 'p';
 

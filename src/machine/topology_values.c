@@ -296,6 +296,28 @@ static long config_line(const char *text, uint8_t bytes[CONFIG_LINE])
 	return *text || offset % CONFIG_LINE ? -1 : (long)offset;
 }
 
+int value_bar_sizes(const struct reader *r, struct spot spot, const json_t *value,
+		    struct pci_function *fn)
+{
+	struct spot at = spot_member(spot, "bar-sizes");
+
+	if (!json_is_array(value))
+		return read_wrong_type(r, at, "bar-sizes", "an array", value);
+	if (json_array_size(value) > RF_PCI_BARS + 1)
+		return reader_fail(r, at, "\"bar-sizes\": at most six BARs, and the ROM");
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const json_t *size = json_array_get(value, i);
+		int ret = read_number(r, at, "bar-sizes", size, 1ull << 62, &fn->bar_size[i]);
+
+		if (ret)
+			return ret;
+		if (fn->bar_size[i] & (fn->bar_size[i] - 1))
+			return reader_fail(r, at, "\"bar-sizes\": 0x%llx is not a power of two",
+					   (unsigned long long)fn->bar_size[i]);
+	}
+	return 0;
+}
+
 int value_config(const struct reader *r, struct spot spot, const json_t *value,
 		 const json_t *size_value, struct pci_function *fn)
 {

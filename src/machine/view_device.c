@@ -11,12 +11,15 @@
 #include "machine/view.h"
 
 /* struct resource flags, as the kernel prints them. */
+#define RES_IO	      0x00000100ull
 #define RES_MEM	      0x00000200ull
+#define RES_READONLY  0x00004000ull
 #define RES_PREFETCH  0x00002000ull
 #define RES_SIZEALIGN 0x00040000ull
 #define RES_MEM_64    0x00100000ull
 #define RES_LINES     13 /* six BARs, the ROM, six of SR-IOV */
 
+#define CFG_ROM	      0x30
 #define PCIE_LNKCAP   0x0c
 #define PCIE_LNKSTA   0x12
 
@@ -72,23 +75,36 @@ static void shown_fill(struct shown *shown, struct rf_device *dev)
 	}
 }
 
+static void device_bar_resource(const struct rf_device *dev, unsigned bar, uint64_t *first,
+				uint64_t *size, uint64_t *flags)
+{
+	uint32_t decl = dev->bars[bar].decl->flags;
+
+	*size = bar_size(dev, bar);
+	if (!*size)
+		return;
+	*first = dev->bars[bar].address;
+	*flags = decl & RF_BAR_IO ? RES_IO | RES_SIZEALIGN | 0x1 : RES_MEM | RES_SIZEALIGN;
+	if (decl & RF_BAR_64)
+		*flags |= RES_MEM_64 | 0x4;
+	if (decl & RF_BAR_PREFETCH)
+		*flags |= RES_PREFETCH | 0x8;
+}
+
 static void device_resource(struct layout *layout, struct rf_device *dev)
 {
 	char text[RES_LINES * 64];
 	size_t used = 0;
 
 	for (unsigned i = 0; i < RES_LINES; i++) {
-		uint64_t size = dev->model ? bar_size(dev, i) : 0, first = 0, flags = 0;
+		uint64_t size = 0, first = 0, flags = 0;
 
-		if (size) {
-			uint32_t decl = dev->bars[i].decl->flags;
-
-			first = dev->bars[i].address;
-			flags = RES_MEM | RES_SIZEALIGN;
-			if (decl & RF_BAR_64)
-				flags |= RES_MEM_64 | 0x4;
-			if (decl & RF_BAR_PREFETCH)
-				flags |= RES_PREFETCH | 0x8;
+		if (dev->model && i < RF_PCI_BARS)
+			device_bar_resource(dev, i, &first, &size, &flags);
+		if (dev->model && i == RF_PCI_BARS && dev->model->rom_size) {
+			first = config_read(dev, CFG_ROM, 4) & ~0x7ffu;
+			size = dev->model->rom_size;
+			flags = RES_MEM | RES_PREFETCH | RES_READONLY | RES_SIZEALIGN;
 		}
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
 					 "0x%016llx 0x%016llx 0x%016llx\n",
@@ -192,14 +208,14 @@ static void device_state(struct layout *layout, const struct shown *shown)
 	layout_file(layout, 0220, "remove", "%s", "");
 	layout_file(layout, 0220, "rescan", "%s", "");
 	if (dev->model && device_can_reset(dev)) {
-		bool flr = dev->model->caps & RF_PCI_CAP_FLR;
-		bool pm = dev->model->caps & RF_PCI_CAP_PM;
+		const char *flr = dev->model->caps & RF_PCI_CAP_FLR ? "flr" :
+				  device_can_flr(dev)		    ? "af_flr" :
+								      "";
+		bool pm = device_can_pm_reset(dev);
 
 		layout_file(layout, 0200, "reset", "%s", "");
-		layout_file(layout, 0644, "reset_method", "%s\n",
-			    flr && pm ? "flr pm" :
-			    flr	      ? "flr" :
-					"pm");
+		layout_file(layout, 0644, "reset_method", "%s%s%s\n", flr, *flr && pm ? " " : "",
+			    pm ? "pm" : "");
 	}
 }
 

@@ -269,6 +269,7 @@ const struct rf_pci_model edu_model = {
 	.class = 0x00ff00,
 	.revision = 0x10,
 	.int_pin = 1,
+	.caps = RF_PCI_CONFIG_MEMORY,
 	.msi_vectors = 1,
 	.bars = { { .size = 1 << 20, .read = edu_read, .write = edu_write } },
 	.props = edu_props,

@@ -4,5 +4,6 @@
 const struct rf_pci_model *const models_builtin[] = {
 	&edu_model,
 	&nvme_model,
+	&inert_model,
 	NULL,
 };

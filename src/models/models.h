@@ -10,6 +10,7 @@
 
 extern const struct rf_pci_model edu_model;
 extern const struct rf_pci_model nvme_model;
+extern const struct rf_pci_model inert_model;
 
 /* All of them, ended by NULL. */
 extern const struct rf_pci_model *const models_builtin[];

@@ -15,9 +15,33 @@
 
 #define PAGE 4096u
 
+/* Whether another BAR of the machine's has something of the page at @page. */
+static bool page_is_shared(const struct vdev *v, unsigned bar, uint64_t page)
+{
+	struct rf_device *const *head = v->options->devices;
+	struct rf_device *dev = head && *head ? *head : v->dev;
+
+	for (; dev; dev = head && *head ? dev->next : NULL) {
+		for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+			if ((dev == v->dev && i == bar) || !bar_size(dev, i) || bar_is_io(dev, i))
+				continue;
+			if (dev->bars[i].address < page + PAGE &&
+			    dev->bars[i].address + bar_size(dev, i) > page)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One that is smaller than a page needs that page for itself, from its start. */
 bool vdev_bar_mappable(const struct vdev *v, unsigned bar)
 {
-	return !v->options->hide_mmap && bar_size(v->dev, bar) >= PAGE;
+	uint64_t at = bar < RF_PCI_BARS ? v->dev->bars[bar].address : 0;
+
+	if (v->options->hide_mmap || !bar_size(v->dev, bar) || bar_is_io(v->dev, bar))
+		return false;
+	return bar_size(v->dev, bar) >= PAGE ||
+	       (at && at % PAGE == 0 && !page_is_shared(v, bar, at));
 }
 
 static int device_get_info(struct vdev *v, struct file_caller *caller, unsigned long arg)
@@ -72,8 +96,10 @@ static int device_get_region_info(struct vdev *v, struct file_caller *caller, un
 		ret = device_bar_info(v, &info, &caps);
 		break;
 	case VFIO_PCI_ROM_REGION_INDEX:
-		info.size = 0;
 		info.flags = 0;
+		info.size = vdev_rom_length(v) ? v->dev->model->rom_size : 0;
+		if (info.size)
+			info.flags = VFIO_REGION_INFO_FLAG_READ;
 		break;
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		info.size = v->dev->config_size;

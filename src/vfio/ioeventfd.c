@@ -28,7 +28,8 @@ static void ioeventfd_fired(struct watch *watch)
 {
 	struct ioeventfd *io = (struct ioeventfd *)watch;
 
-	if (vconfig_memory_enabled(io->v))
+	if (bar_is_io(io->v->dev, io->bar) ? vdev_answers(io->v, io->bar) :
+					     vconfig_memory_enabled(io->v))
 		bar_write(io->v->dev, io->bar, io->pos, io->data, io->size);
 }
 

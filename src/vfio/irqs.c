@@ -23,6 +23,7 @@
 
 #include "base/stats.h"
 #include "memory/owner.h"
+#include "vfio/pci_regs.h"
 #include "vfio/vdev.h"
 #include "vfio/vfio.h"
 
@@ -69,6 +70,9 @@ static void virqs_signal(struct irq_sink *sink, enum irq_index index, unsigned v
 
 unsigned virqs_count(const struct vdev *v, uint32_t index)
 {
+	/* the pin as the program sees it, as a broken one is hidden */
+	if (index == VFIO_PCI_INTX_IRQ_INDEX)
+		return v->config.bytes[PCI_INTERRUPT_PIN] ? 1 : 0;
 	return index < VFIO_PCI_NUM_IRQS ? irq_count(v->dev, (enum irq_index)index) : 0;
 }
 

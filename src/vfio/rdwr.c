@@ -15,6 +15,7 @@
 #include <linux/mman.h>
 
 #include "memory/owner.h"
+#include "vfio/pci_regs.h"
 #include "vfio/vdev.h"
 
 #define PAGE	    4096ull
@@ -39,7 +40,15 @@ static size_t bar_span(const struct rf_device *dev, unsigned bar, uint64_t pos, 
 	return (until < end ? until : end) - pos;
 }
 
-/* Under the device's lock: -EIO while memory is disabled. */
+bool vdev_answers(const struct vdev *v, unsigned bar)
+{
+	return !bar_is_io(v->dev, bar) || config_read(v->dev, PCI_COMMAND, 2) & PCI_COMMAND_IO;
+}
+
+/*
+ * Under the device's lock: -EIO while memory is disabled. Nobody asks that of I/O ports,
+ * and while they are off nobody answers.
+ */
 static int bar_move(struct vdev *v, unsigned bar, uint64_t pos, uint8_t *buf, size_t len,
 		    bool write)
 {
@@ -48,10 +57,11 @@ static int bar_move(struct vdev *v, unsigned bar, uint64_t pos, uint8_t *buf, si
 		size_t n = bar_span(v->dev, bar, pos, len, &table);
 
 		if (table) {
-			if (!write)
-				memset(buf, 0xff, n);
-		} else if (!vconfig_memory_enabled(v)) {
+			memset(buf, 0xff, n);
+		} else if (!bar_is_io(v->dev, bar) && !vconfig_memory_enabled(v)) {
 			return -EIO;
+		} else if (!vdev_answers(v, bar)) {
+			memset(buf, 0xff, n);
 		} else if (write) {
 			bar_write_bytes(v->dev, bar, pos, buf, n);
 		} else {
@@ -64,13 +74,29 @@ static int bar_move(struct vdev *v, unsigned bar, uint64_t pos, uint8_t *buf, si
 	return 0;
 }
 
+/*
+ * The ROM is looked at before it is read, to see how long it is: with memory disabled
+ * there is nothing to see, and so nothing to map.
+ */
+static int rom_move(struct vdev *v, uint64_t pos, uint8_t *buf, size_t len)
+{
+	if (!(config_read(v->dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) || !vdev_rom_length(v))
+		return -ENOMEM;
+	if (!vconfig_memory_enabled(v) && pos < vdev_rom_length(v))
+		return -EIO;
+	vdev_rom_read(v, pos, buf, len);
+	return 0;
+}
+
 static int region_move(struct vdev *v, unsigned index, uint64_t pos, uint8_t *buf, size_t len,
 		       bool write)
 {
 	int ret = 0;
 
 	vdev_lock(v);
-	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
+	if (index == VFIO_PCI_ROM_REGION_INDEX)
+		ret = rom_move(v, pos, buf, len);
+	else if (index != VFIO_PCI_CONFIG_REGION_INDEX)
 		ret = bar_move(v, index, pos, buf, len, write);
 	else if (write)
 		vconfig_write(v, (unsigned)pos, buf, len);
@@ -89,7 +115,8 @@ static ssize_t region_clip(const struct vdev *v, unsigned index, uint64_t pos, s
 		size = v->dev->config_size;
 		return pos >= size || len > size - pos ? -EFAULT : (ssize_t)len;
 	}
-	size = bar_size(v->dev, index);
+	size = index == VFIO_PCI_ROM_REGION_INDEX ? v->dev->model->rom_size :
+						    bar_size(v->dev, index);
 	if (pos >= size)
 		return -EINVAL;
 	return (ssize_t)(len < size - pos ? len : size - pos);
@@ -109,7 +136,7 @@ static ssize_t vdev_rw(struct vdev *v, struct file_caller *caller, uintptr_t use
 	if (off >> VFIO_PCI_OFFSET_SHIFT >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
 	vdev_wake(v);
-	if (index == VFIO_PCI_ROM_REGION_INDEX || index == VFIO_PCI_VGA_REGION_INDEX)
+	if (index == VFIO_PCI_VGA_REGION_INDEX || (write && index == VFIO_PCI_ROM_REGION_INDEX))
 		return -EINVAL;
 	total = region_clip(v, index, pos, len);
 	if (total < 0)
@@ -149,6 +176,7 @@ int vdev_mmap(struct vdev *v, uint64_t off, uint64_t len, int prot, int flags,
 {
 	uint64_t index = off >> VFIO_PCI_OFFSET_SHIFT, pos = off & OFFSET_MASK;
 	int type = flags & MAP_TYPE;
+	uint64_t size;
 
 	if (!len || off % PAGE || len > UINT64_MAX - PAGE)
 		return -EINVAL;
@@ -159,8 +187,8 @@ int vdev_mmap(struct vdev *v, uint64_t off, uint64_t len, int prot, int flags,
 	if (index > VFIO_PCI_BAR5_REGION_INDEX || !vdev_bar_mappable(v, (unsigned)index))
 		return -EINVAL;
 	len = (len + PAGE - 1) & ~(PAGE - 1);
-	if (pos > bar_size(v->dev, (unsigned)index) ||
-	    len > bar_size(v->dev, (unsigned)index) - pos)
+	size = (bar_size(v->dev, (unsigned)index) + PAGE - 1) & ~(PAGE - 1);
+	if (pos > size || len > size - pos)
 		return -EINVAL;
 	*out = (struct file_mapping){
 		.dev = v->dev,

@@ -6,8 +6,8 @@
  * saves and restores what is not the function's own business: COMMAND, the PCI
  * Express controls, MSI and MSI-X with the eventfds of the program, so a
  * program finds its interrupts still armed. A device is reset when its first
- * descriptor is opened and when its last is closed, whether or not it has a
- * reset that DEVICE_RESET could use.
+ * descriptor is opened and when its last is closed, if it has a reset that
+ * DEVICE_RESET could use.
  *
  * DEVICE_RESET works with a function level reset, with a power cycle through D3
  * (PM without NoSoftReset), or, for a device alone on a bus behind a bridge, with
@@ -75,9 +75,30 @@ static unsigned pcie_length(struct rf_device *dev)
 	return (flags & 0xf) == 1 ? PCIE_LNKCTL + 4 : PCIE_DEVCTL2 + 4;
 }
 
+/* Where error reporting is, 0: nowhere. */
+static unsigned aer_find(struct rf_device *dev)
+{
+	unsigned pos = PCI_CONFIG_SIZE;
+
+	for (unsigned i = 0; pos >= PCI_CONFIG_SIZE && i < 480; i++) {
+		uint32_t header;
+
+		if (pos + EXT_CAP_ERR_SIZE > dev->config_size)
+			break;
+		header = config_read(dev, pos, 4);
+		if ((header & 0xffff) == EXT_CAP_ERR)
+			return pos;
+		pos = header >> 20 & ~3u;
+	}
+	return 0;
+}
+
+/* What masks errors, how severe they are, ECRC. */
+static const uint8_t aer_saved[SAVED_AER] = { 0x08, 0x0c, 0x14, 0x18 };
+
 static void config_save(struct rf_device *dev, struct saved_config *saved)
 {
-	unsigned pcie = dev->cap_pcie, length = pcie_length(dev);
+	unsigned pcie = dev->cap_pcie, length = pcie_length(dev), aer = aer_find(dev);
 
 	*saved = (struct saved_config){
 		.command = (uint16_t)config_read(dev, PCI_COMMAND, 2),
@@ -89,13 +110,17 @@ static void config_save(struct rf_device *dev, struct saved_config *saved)
 		saved->pcie_lnkctl = (uint16_t)config_read(dev, pcie + PCIE_LNKCTL, 2);
 	if (length > PCIE_DEVCTL2)
 		saved->pcie_devctl2 = (uint16_t)config_read(dev, pcie + PCIE_DEVCTL2, 2);
+	for (unsigned i = 0; aer && i < SAVED_AER; i++)
+		saved->aer[i] = config_read(dev, aer + aer_saved[i], 4);
 }
 
 /* COMMAND comes last: it is what lets the device act again. */
 static void config_restore(struct rf_device *dev, const struct saved_config *saved)
 {
-	unsigned pcie = dev->cap_pcie, length = pcie_length(dev);
+	unsigned pcie = dev->cap_pcie, length = pcie_length(dev), aer = aer_find(dev);
 
+	for (unsigned i = 0; aer && i < SAVED_AER; i++)
+		config_write(dev, aer + aer_saved[i], saved->aer[i], 4);
 	if (length) {
 		config_write(dev, pcie + PCIE_DEVCTL, saved->pcie_devctl & ~PCIE_DEVCTL_FLR, 2);
 		config_write(dev, pcie + PCIE_LNKCTL, saved->pcie_lnkctl, 2);
@@ -117,37 +142,58 @@ void reset_function(struct vdev *v)
 	virqs_restore(v);
 }
 
+/* A device without a reset keeps its registers for who opens it next, as hardware does. */
 void reset_power_on(struct vdev *v)
 {
-	device_reset(v->dev);
+	struct saved_config saved;
+
+	v->reset_works = reset_works(v);
+	if (v->reset_works) {
+		config_save(v->dev, &saved);
+		device_reset(v->dev);
+		config_restore(v->dev, &saved);
+	}
 	config_write(v->dev, PCI_COMMAND, COMMAND_AT_OPEN, 2);
+	config_save(v->dev, &v->at_open);
 	v->power = 0;
 }
 
 void reset_power_off(struct vdev *v)
 {
-	device_reset(v->dev);
-	config_write(v->dev, PCI_COMMAND, COMMAND_AT_OPEN, 2);
+	reset_set_power(v, 0);
+	if (v->reset_works)
+		device_reset(v->dev);
+	config_restore(v->dev, &v->at_open);
+}
+
+/* D1 and D2 are optional, and from one state only a deeper one can be entered, or D0. */
+static bool reset_power_exists(const struct vdev *v, unsigned state)
+{
+	unsigned pmc = v->dev->cap_pm ? config_read(v->dev, v->dev->cap_pm + PM_PMC, 2) : 0;
+
+	if (!v->dev->cap_pm || state == v->power || (state && state < v->power))
+		return false;
+	return (state != 1 || pmc & PM_PMC_D1) && (state != 2 || pmc & PM_PMC_D2);
 }
 
 /*
- * D1 and D2 are optional, and nobody here has them: asking for one changes
- * nothing. A function that comes out of D3 without NoSoftReset has been reset.
+ * To D0 all of the register is cleared. A function that comes out of D3 without
+ * NoSoftReset has been reset.
  */
 void reset_set_power(struct vdev *v, unsigned state)
 {
 	struct rf_device *dev = v->dev;
-	unsigned control = dev->cap_pm + PM_CTRL;
+	unsigned control = dev->cap_pm + PM_CTRL, before = v->power;
 	uint16_t now;
 
-	if (!dev->cap_pm || state == v->power || state == 1 || state == 2)
+	if (!reset_power_exists(v, state))
 		return;
 	now = (uint16_t)config_read(dev, control, 2);
 	if (state == 3)
 		config_save(dev, &v->before_d3);
-	config_write(dev, control, (now & ~PM_CTRL_STATE) | state, 2);
+	config_write(dev, control, state ? (now & ~PM_CTRL_STATE) | state : 0, 2);
 	v->power = state;
-	if (state == 0 && !(now & PM_CTRL_NO_SOFT_RST)) {
+	if (before == 3 && !(now & PM_CTRL_NO_SOFT_RST)) {
 		device_reset(dev);
 		config_restore(dev, &v->before_d3);
 		virqs_restore(v);

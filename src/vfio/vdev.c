@@ -92,7 +92,6 @@ int vdev_begin(struct rf_device *dev, const struct vfio_options *options, struct
 		vdev_free(v);
 		return ret;
 	}
-	v->reset_works = reset_works(v);
 	*out = v;
 	return 0;
 }

@@ -34,21 +34,24 @@ struct iommufd_link_ops;
  * What a host kernel saves before a reset and writes back after it. BAR
  * addresses and the interrupt line survive by themselves (device_reset()).
  */
+#define SAVED_AER 4u
 struct saved_config {
 	uint16_t command;
 	uint8_t cache_line;
 	uint16_t pcie_devctl, pcie_lnkctl, pcie_devctl2;
+	uint32_t aer[SAVED_AER];
 };
 
 /* Configuration space as the program sees it: config.c. */
 #define CONFIG_NO_CAP 0xffu /* a byte of no capability */
-#define CONFIG_ANCHOR 0xfeu /* of what begins the extended list and is hidden */
+#define CONFIG_ANCHOR 0xfeu /* of what begins the extended list and is hidden: a header */
 struct vconfig {
 	uint8_t cap[PCI_CONFIG_EXT_SIZE]; /* the capability a byte belongs to */
 	uint8_t bytes[PCI_CONFIG_EXT_SIZE]; /* virtual values, where bits are virtual */
 	uint8_t msi_virt[24], msi_write[24]; /* this device's MSI layout */
 	bool bars_dirty; /* written since they were last made to look like hardware */
 	bool intx_disabled; /* COMMAND.INTX_DISABLE, which is virtual */
+	bool no_command_memory; /* memory is on whatever COMMAND says: a virtual function */
 };
 
 /* Interrupts as the program has set them up: irqs.c. */
@@ -83,7 +86,7 @@ struct vdev {
 	struct vconfig config;
 	struct virqs irqs;
 	unsigned power; /* D state, 0 to 3 */
-	struct saved_config before_d3;
+	struct saved_config at_open, before_d3;
 	bool low_power; /* LOW_POWER_ENTRY */
 	struct eventfd wakeup;
 	struct watcher watcher;
@@ -120,6 +123,8 @@ struct file *vdev_iommufd(const struct vdev *v);
 int vdev_open(struct group_file *gf, struct rf_device *dev, struct file **out);
 /* A device of the group that was opened through it, or NULL; the set's lock held. */
 struct vdev *vdev_find(const struct rf_group *group, const struct rf_device *dev);
+/* Whether COMMAND lets the device answer at all: I/O ports may be off. Takes the lock. */
+bool vdev_answers(const struct vdev *v, unsigned bar);
 /* Whether the BAR can be mapped, as REGION_INFO says. */
 bool vdev_bar_mappable(const struct vdev *v, unsigned bar);
 /* Something reached the device: it leaves low power, if a wake-up was asked for. */
@@ -146,6 +151,11 @@ ssize_t vdev_pwrite(struct vdev *v, struct file_caller *caller, const void *buf,
 		    uint64_t off);
 int vdev_mmap(struct vdev *v, uint64_t off, uint64_t len, int prot, int flags,
 	      struct file_mapping *out);
+
+/* rom.c: how much of the ROM's BAR images fill, 0: nothing valid. */
+uint64_t vdev_rom_length(const struct vdev *v);
+/* @pos and @len lie within the BAR. */
+void vdev_rom_read(const struct vdev *v, uint64_t pos, uint8_t *buf, size_t len);
 
 /* irqs.c */
 int virqs_init(struct vdev *v);

@@ -13,8 +13,11 @@ import pathlib
 import re
 import subprocess
 
-HERE = pathlib.Path(__file__).parent
-DEVICES = {"edu": "0000:00:04.0", "nvme": "0000:00:05.0", "e1000e": "0000:00:06.0"}
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent  # from where the machine file's paths lead
+DEVICES = {"edu": "0000:00:04.0", "nvme": "0000:00:05.0", "e1000e": "0000:00:06.0",
+           # two functions below one port, and a device alone below another
+           "first": "0000:01:00.0", "second": "0000:01:00.1", "alone": "0000:02:00.0"}
 HEADING = re.compile(r"^== (\S+)(?: \{(\w+)=([^}]*)\})?\s*$")
 MOST_OF_A_BOOT = 1500  # scripts; more are played in more boots, at once where there are cores
 EACH_SECONDS = 100000  # of the guest's time, in which what is slept passes at once
@@ -110,7 +113,7 @@ class Ringfence:
     """
 
     def __init__(self, build, machine=HERE / "machine.json"):
-        self.build, self.machine = build, machine
+        self.build, self.machine = pathlib.Path(build).resolve(), machine
 
     def run(self, scripts, path, machine, timeout):
         if not scripts:
@@ -119,14 +122,14 @@ class Ringfence:
         run = subprocess.run([f"{self.build}/ringfence", "run", "--quiet", "--machine",
                               str(machine), "--", f"{self.build}/tests/reference/player/player",
                               *device_options(), str(path.with_suffix(".bundle"))],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
                              errors="replace", timeout=timeout)
         path.with_suffix(".err").write_text(run.stderr)
         path.with_suffix(".out").write_text(run.stdout)
         return parse(run.stdout)
 
     def play(self, scripts, folder, timeout=540):
-        folder = pathlib.Path(folder)
+        folder = pathlib.Path(folder).resolve()
         limited = folder / "machine-limited.json"
         limited.write_text(json.dumps({**json.loads(self.machine.read_text()), "memlock": "host"}))
         return {
@@ -151,10 +154,16 @@ class Linux:
 
     TIME_WORDS = ["--qemu", "-icount shift=4,sleep=off"]
     DEVICE_WORDS = [
-        "--qemu", "-blockdev null-co,node-name=media,size=16777216,read-zeroes=on",
+        "--qemu", "-blockdev null-co,node-name=media,size=16777216,read-zeroes=on "
+        "-blockdev null-co,node-name=media2,size=16777216,read-zeroes=on",
         "--device", "edu,addr=0x4",
         "--device", "nvme,addr=0x5,drive=media,serial=x",
-        "--device", "e1000e,addr=0x6",
+        "--device", f"e1000e,addr=0x6,romfile={HERE}/e1000e.rom",
+        "--device", "pcie-root-port,addr=0x7,id=pair,chassis=1,x-speed=2_5",
+        "--device", "nvme,bus=pair,addr=0.0,multifunction=on,drive=media2,serial=y",
+        "--device", "edu,bus=pair,addr=0.1",
+        "--device", "pcie-root-port,addr=0x8,id=single,chassis=2,x-speed=2_5",
+        "--device", "edu,bus=single,addr=0.0",
         "--append", "hugepages=8",
         *[word for address in DEVICES.values() for word in ("--bind", address)],
     ]
