@@ -42,6 +42,7 @@
 #include "interpose/lock.h"
 #include "interpose/stack.h"
 #include "memory/owner.h"
+#include "memory/pin.h"
 
 #define PAGE 4096ul
 
@@ -326,7 +327,9 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	struct bar_view view = { .prot = prot };
 	struct bar_views *old = NULL;
+	struct pin_leaving leaving;
 	struct open_file *of;
+	bool over = engine_owner() && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
 	int ret, memfd = -1;
 	void *p;
 
@@ -347,9 +350,14 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	of->dev = view.dev;
 	if (view.dev)
 		doorbell_prepare(view.dev);
+	if (over && pin_leave_begin(&leaving, engine_owner(), (uintptr_t)addr, len) &&
+	    range_is_valid(addr, len))
+		pin_leave_keep(&leaving, engine_owner(), (uintptr_t)addr, len, PIN_UNMAP);
 	engine_lock(&views_lock);
 	p = view_map(&view, addr, len, flags, memfd, &old);
 	engine_unlock(&views_lock);
+	if (over)
+		pin_leave_end(&leaving);
 	if (!view.dev)
 		sys_close(memfd);
 	views_free(old);
@@ -360,7 +368,8 @@ refused:
 	return (void *)(long)ret;
 }
 
-void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t off,
+		    struct pin_leaving *leaving)
 {
 	uintptr_t first = (uintptr_t)addr, last = first + page_align(len) - 1;
 	struct bar_views *old = NULL, *next;
@@ -378,11 +387,12 @@ void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t o
 		bar_views_free(next);
 	}
 	engine_unlock(&views_lock);
+	pin_leave_end(leaving);
 	views_free(old);
 	return p;
 }
 
-int bar_munmap(uintptr_t addr, size_t len)
+int bar_munmap(uintptr_t addr, size_t len, struct pin_leaving *leaving)
 {
 	struct bar_views *old = NULL;
 	int ret;
@@ -394,6 +404,7 @@ int bar_munmap(uintptr_t addr, size_t len)
 	engine_lock(&views_lock);
 	ret = views_vacate(addr, addr + len - 1, &old);
 	engine_unlock(&views_lock);
+	pin_leave_end(leaving);
 	views_free(old);
 	return ret ? ret : sys_munmap((void *)addr, len);
 }
@@ -513,7 +524,8 @@ int bar_mprotect(uintptr_t addr, size_t len, int prot)
  * Device memory does not grow and cannot be mapped twice by mremap. A move maps
  * the same piece anew, as the old mapping is several to the kernel.
  */
-void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uintptr_t to)
+void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uintptr_t to,
+		 struct pin_leaving *leaving)
 {
 	struct bar_views *old = NULL, *gone = NULL;
 	const struct bar_view *v;
@@ -556,6 +568,7 @@ void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uint
 	}
 out:
 	engine_unlock(&views_lock);
+	pin_leave_end(leaving);
 	views_free(old);
 	views_free(gone);
 	if (gone && sys_failed(p))

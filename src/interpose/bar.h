@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct pin_leaving;
 struct rf_bar_area;
 struct rf_device;
 
@@ -27,13 +28,17 @@ bool bar_touches(uintptr_t addr, size_t len);
 
 /*
  * The memory calls, on a descriptor of ours or on a range that touches a
- * mapping of ours. As the system calls: negative errno, pointers as sys_mmap().
+ * mapping of ours. As the system calls: negative errno, pointers as sys_mmap(). What is
+ * announced to be leaving (memory/pin.h) is withdrawn as soon as it has gone, before
+ * files are closed that lost their last mapping: that may wait for anything.
  */
 void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
-void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t off);
-int bar_munmap(uintptr_t addr, size_t len);
+void *bar_mmap_over(void *addr, size_t len, int prot, int flags, int fd, off_t off,
+		    struct pin_leaving *leaving);
+int bar_munmap(uintptr_t addr, size_t len, struct pin_leaving *leaving);
 int bar_mprotect(uintptr_t addr, size_t len, int prot);
-void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uintptr_t to);
+void *bar_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uintptr_t to,
+		 struct pin_leaving *leaving);
 /* Something else was mapped there by other means: it is a BAR no more. */
 void bar_forget(uintptr_t addr, size_t len);
 /* For calls that do not apply to device memory: @fn on what lies between BAR mappings. */

@@ -22,6 +22,9 @@ struct rf_owner *engine_owner(void);
 /* The file of /proc/self/task/TID/fail-nth: 0; -EACCES for another thread's; -ENOMEM. */
 int fail_nth_open(const char *path, struct file **out);
 
+/* Whether the kernel would take the range for one of this address space, holes or not. */
+bool range_is_valid(void *addr, size_t len);
+
 /* In a child of fork: forget the machine, its locks and counters. */
 void engine_abandon(void);
 

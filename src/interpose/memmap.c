@@ -9,7 +9,12 @@
  * that would replace nothing, and what MAP_FIXED brings is mapped elsewhere first
  * and then moved in. Only calls that meet pinned pages take this way.
  *
- * With nothing pinned and no BAR mapped each call costs two loads more. The
+ * Another thread may just be pinning what goes away. So each change is announced first
+ * (memory/pin.h), with the engine entered until it is done, as a handler of the program
+ * might map the same memory, or never return.
+ *
+ * Before anything is opened each call costs two loads more. Then, with nothing pinned and
+ * no BAR mapped, it is a few locked instructions, but no lock. The
  * calls themselves are made bare: libc does nothing else in them, and they must
  * work before libc's own can be looked up.
  */
@@ -48,42 +53,31 @@ static size_t page_align(size_t len)
 	return (len + PAGE - 1) & ~(PAGE - 1);
 }
 
-static bool pinned(void)
+/* Whether memory of this process may be pinned, now or by another thread at any moment. */
+static bool watched(void)
 {
-	struct rf_owner *owner = engine_owner();
-
-	return unlikely(owner != NULL) && unlikely(pin_any(owner)) && engine_owned();
+	return unlikely(engine_owner() != NULL) && engine_owned();
 }
 
-/* What is pinned in a range that is about to change stays with the device. */
-static void keep(void *addr, size_t len, enum pin_event event)
-{
-	uintptr_t first = (uintptr_t)addr;
+/* What is announced by a call that takes nothing away. */
+static struct pin_leaving nothing;
 
-	len = page_align(len);
-	if (!len || first % PAGE || first + len - 1 < first)
-		return;
-	engine_enter();
-	pin_keep(engine_owner(), first, len, event);
-	engine_leave();
+/*
+ * A range is about to change, in which the engine is entered until that is done. True:
+ * some of it is pinned, and it is to be kept.
+ */
+static bool leave(struct pin_leaving *leaving, void *addr, size_t len)
+{
+	return pin_leave_begin(leaving, engine_owner(), (uintptr_t)addr, page_align(len));
 }
 
-/* The first run of pinned pages in [*first, *last]: true, and clipped to it. */
-static bool next_pinned(uintptr_t *first, uintptr_t *last)
+/* What is pinned in the range stays with the device. */
+static void keep(struct pin_leaving *leaving, void *addr, size_t len, enum pin_event event)
 {
-	return ENGINE_VALUE(pin_run(engine_owner(), first, last));
+	pin_leave_keep(leaving, engine_owner(), (uintptr_t)addr, page_align(len), event);
 }
 
-/* Whether any page of the range is pinned. */
-static bool touches_pinned(void *addr, size_t len)
-{
-	uintptr_t first = (uintptr_t)addr & ~(PAGE - 1), last = (uintptr_t)addr + len - 1;
-
-	return len && pinned() && next_pinned(&first, last < first ? &(uintptr_t){ -1ul } : &last);
-}
-
-/* Whether the kernel would take the range for one of this address space, holes or not. */
-static bool range_is_valid(void *addr, size_t len)
+bool range_is_valid(void *addr, size_t len)
 {
 	void *p =
 		sys_mmap(addr, len, PROT_NONE,
@@ -103,15 +97,20 @@ static void *mapped(void *p)
 	return MAP_FAILED;
 }
 
-static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+/* @leaving: what the mapping replaces. */
+static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t off,
+		 struct pin_leaving *leaving)
 {
 	bool over = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
 	void *p;
 
-	if (!(flags & MAP_ANONYMOUS) && unlikely(fd_is_ours(fd)))
+	if (!(flags & MAP_ANONYMOUS) && unlikely(fd_is_ours(fd))) {
+		/* it announces by itself, when it has asked the device */
+		pin_leave_end(leaving);
 		return ENGINE_VALUE(bar_mmap(addr, len, prot, flags, fd, off));
+	}
 	if (unlikely(over) && bar_any() && bar_touches((uintptr_t)addr, len))
-		return ENGINE_VALUE(bar_mmap_over(addr, len, prot, flags, fd, off));
+		return ENGINE_VALUE(bar_mmap_over(addr, len, prot, flags, fd, off, leaving));
 	p = sys_mmap(addr, len, prot, flags, fd, off);
 	if (unlikely(flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS) && sys_failed(p) &&
 	    sys_error(p) == -ENOMEM)
@@ -119,25 +118,26 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	return p;
 }
 
-static void unmap(void *p, size_t len)
+static int unmap(void *p, size_t len, struct pin_leaving *leaving)
 {
-	if (bar_touches((uintptr_t)p, len))
-		bar_munmap((uintptr_t)p, len);
-	else
-		sys_munmap(p, len);
+	if (unlikely(bar_any()) && bar_touches((uintptr_t)p, len))
+		return ENGINE_VALUE(bar_munmap((uintptr_t)p, len, leaving));
+	return sys_munmap(p, len);
 }
 
 /* What is mapped at @from goes to @to, over what is there; failed: still at @from. */
-static void *move_in(void *from, size_t len, void *to)
+static void *move_in(void *from, size_t len, void *to, struct pin_leaving *leaving)
 {
 	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
 	void *p;
 
 	if (bar_touches((uintptr_t)from, len))
-		return bar_mremap((uintptr_t)from, len, len, flags, (uintptr_t)to);
+		return bar_mremap((uintptr_t)from, len, len, flags, (uintptr_t)to, leaving);
 	p = sys_mremap(from, len, len, flags, to);
-	if (!sys_failed(p) && bar_touches((uintptr_t)to, len))
+	if (!sys_failed(p) && bar_touches((uintptr_t)to, len)) {
+		pin_leave_end(leaving);
 		bar_forget((uintptr_t)to, len);
+	}
 	return p;
 }
 
@@ -145,7 +145,8 @@ static void *move_in(void *from, size_t len, void *to)
  * MAP_FIXED over pinned pages. Huge pages have a length of their own, and a stack
  * that grows a gap below it: these are only tried elsewhere, not moved.
  */
-static void *map_over_pinned(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+static void *map_over_pinned(void *addr, size_t len, int prot, int flags, int fd, off_t off,
+			     struct pin_leaving *leaving)
 {
 	bool moves = !(flags & (MAP_HUGETLB | MAP_GROWSDOWN));
 	unsigned shift = ((unsigned)flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
@@ -153,66 +154,133 @@ static void *map_over_pinned(void *addr, size_t len, int prot, int flags, int fd
 	void *p, *there;
 
 	if (!range_is_valid(addr, len))
-		return map(addr, len, prot, flags, fd, off);
-	p = map(NULL, len, prot, flags & ~(MAP_FIXED | MAP_32BIT), fd, off);
+		return map(addr, len, prot, flags, fd, off, leaving);
+	p = map(NULL, len, prot, flags & ~(MAP_FIXED | MAP_32BIT), fd, off, leaving);
 	if (sys_failed(p))
 		return p;
-	keep(addr, len, PIN_UNMAP);
-	there = moves ? move_in(p, len, addr) : (void *)-EINVAL;
-	if (!sys_failed(there))
-		return there;
-	unmap(p, (len + unit - 1) & ~(unit - 1));
-	return map(addr, len, prot, flags, fd, off);
+	keep(leaving, addr, len, PIN_UNMAP);
+	there = moves ? move_in(p, len, addr, leaving) : (void *)-EINVAL;
+	if (sys_failed(there))
+		there = map(addr, len, prot, flags, fd, off, leaving);
+	else
+		p = NULL;
+	pin_leave_end(leaving);
+	if (p)
+		unmap(p, (len + unit - 1) & ~(unit - 1), leaving);
+	return there;
+}
+
+/* MAP_FIXED over whatever is there. */
+static void *map_over(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct pin_leaving leaving;
+	void *p;
+
+	if (leave(&leaving, addr, len))
+		p = map_over_pinned(addr, len, prot, flags, fd, off, &leaving);
+	else
+		p = map(addr, len, prot, flags, fd, off, &leaving);
+	pin_leave_end(&leaving);
+	return p;
 }
 
 INTERPOSED void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	if (unlikely((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) &&
-	    touches_pinned(addr, len))
-		return mapped(ENGINE_VALUE(map_over_pinned(addr, len, prot, flags, fd, off)));
-	return mapped(map(addr, len, prot, flags, fd, off));
+	if (unlikely((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) && watched())
+		return mapped(ENGINE_VALUE(map_over(addr, len, prot, flags, fd, off)));
+	return mapped(map(addr, len, prot, flags, fd, off, &nothing));
 }
 
 INTERPOSED void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t off)
 	__attribute__((alias("mmap")));
 
-INTERPOSED int munmap(void *addr, size_t len)
+static int unmap_watched(void *addr, size_t len)
 {
-	if (pinned() && touches_pinned(addr, len) && range_is_valid(addr, len))
-		keep(addr, len, PIN_UNMAP);
-	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
-		return ENGINE_CALL(bar_munmap((uintptr_t)addr, len));
-	return (int)result(sys_munmap(addr, len));
+	struct pin_leaving leaving;
+	int ret;
+
+	if (leave(&leaving, addr, len) && range_is_valid(addr, len))
+		keep(&leaving, addr, len, PIN_UNMAP);
+	ret = unmap(addr, len, &leaving);
+	pin_leave_end(&leaving);
+	return ret;
 }
 
-/* A device keeps the rights that the program gives up. */
-static void keep_rights(void *addr, size_t len, int prot)
+INTERPOSED int munmap(void *addr, size_t len)
 {
-	if ((prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE) && pinned())
-		keep(addr, len, PIN_PROTECT);
+	if (watched())
+		return ENGINE_CALL(unmap_watched(addr, len));
+	return (int)result(unmap(addr, len, &nothing));
+}
+
+/*
+ * A device keeps the rights that the program gives up. In between nothing is pinned by
+ * rights that are there no more; the engine is entered until rights_taken().
+ */
+static bool take_rights(struct pin_leaving *leaving, void *addr, size_t len, int prot)
+{
+	if ((prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE) || !watched())
+		return false;
+	engine_enter();
+	if (leave(leaving, addr, len))
+		keep(leaving, addr, len, PIN_PROTECT);
+	return true;
+}
+
+static void rights_taken(struct pin_leaving *leaving)
+{
+	int err = errno;
+
+	pin_leave_end(leaving);
+	engine_leave();
+	errno = err;
+}
+
+static int protect(void *addr, size_t len, int prot, struct pin_leaving *leaving)
+{
+	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len)) {
+		pin_leave_end(leaving); /* device memory has no rights for DMA to lose */
+		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
+	}
+	return (int)result(sys_mprotect(addr, len, prot));
 }
 
 INTERPOSED int mprotect(void *addr, size_t len, int prot)
 {
-	keep_rights(addr, len, prot);
-	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len))
-		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
-	return (int)result(sys_mprotect(addr, len, prot));
+	struct pin_leaving leaving;
+	bool taken = take_rights(&leaving, addr, len, prot);
+	int ret = protect(addr, len, prot, taken ? &leaving : &nothing);
+
+	if (taken)
+		rights_taken(&leaving);
+	return ret;
+}
+
+static int pkey_protect(void *addr, size_t len, int prot, int key, struct pin_leaving *leaving)
+{
+	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len)) {
+		/* with an empty range the kernel says what it thinks of the key */
+		if (REAL(pkey_mprotect)(addr, 0, prot, key))
+			return -1;
+		return protect(addr, len, prot, leaving);
+	}
+	return REAL(pkey_mprotect)(addr, len, prot, key);
 }
 
 /* A key does not stop what reaches memory without the program's instructions. */
 INTERPOSED int pkey_mprotect(void *addr, size_t len, int prot, int key)
 {
+	struct pin_leaving leaving;
+	bool taken;
+	int ret;
+
 	if (key == -1)
 		return mprotect(addr, len, prot);
-	keep_rights(addr, len, prot);
-	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len)) {
-		/* with an empty range the kernel says what it thinks of the key */
-		if (REAL(pkey_mprotect)(addr, 0, prot, key))
-			return -1;
-		return ENGINE_CALL(bar_mprotect((uintptr_t)addr, len, prot));
-	}
-	return REAL(pkey_mprotect)(addr, len, prot, key);
+	taken = take_rights(&leaving, addr, len, prot);
+	ret = pkey_protect(addr, len, prot, key, taken ? &leaving : &nothing);
+	if (taken)
+		rights_taken(&leaving);
+	return ret;
 }
 
 /* Whether the kernel would get as far as to change something. */
@@ -243,22 +311,35 @@ static bool mremap_is_valid(void *addr, size_t old_len, size_t new_len, int flag
 static void *mremap_pinned(void *addr, size_t old_len, size_t new_len, int flags, void *to)
 {
 	size_t len = new_len < old_len ? new_len : old_len;
+	struct pin_drop drops[PIN_DROPS];
 	uintptr_t from = (uintptr_t)addr;
+	unsigned nr = 0;
 	void *p;
 
 	if (!mremap_is_valid(addr, old_len, new_len, flags, to))
 		return sys_mremap(addr, old_len, new_len, flags, to);
 	if (new_len < old_len)
-		keep((uint8_t *)addr + page_align(new_len),
-		     page_align(old_len) - page_align(new_len), PIN_UNMAP);
+		drops[nr++] = (struct pin_drop){ from + page_align(new_len),
+						 page_align(old_len) - page_align(new_len) };
 	if (flags & MREMAP_FIXED)
-		keep(to, new_len, PIN_UNMAP);
-	engine_enter();
-	pin_remap_begin(engine_owner(), from, len);
+		drops[nr++] = (struct pin_drop){ (uintptr_t)to, page_align(new_len) };
+	pin_remap_begin(engine_owner(), from, len, drops, nr);
 	p = sys_mremap(addr, old_len, new_len, flags, to);
 	pin_remap_end(engine_owner(), from, len, sys_failed(p) ? from : (uintptr_t)p);
-	engine_leave();
 	return p;
+}
+
+static void *mremap_watched(void *addr, size_t old_len, size_t new_len, int flags, void *to)
+{
+	struct pin_leaving from, over = { .owner = NULL };
+	bool pinned = leave(&from, addr, old_len) || (to && leave(&over, to, new_len));
+	void *p = NULL;
+
+	if (!pinned)
+		p = sys_mremap(addr, old_len, new_len, flags, to);
+	pin_leave_end(&from);
+	pin_leave_end(&over);
+	return pinned ? mremap_pinned(addr, old_len, new_len, flags, to) : p;
 }
 
 INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
@@ -272,10 +353,10 @@ INTERPOSED void *mremap(void *addr, size_t old_len, size_t new_len, int flags, .
 	if (!(flags & MREMAP_FIXED))
 		to = NULL;
 	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, old_len))
-		return mapped(ENGINE_VALUE(
-			bar_mremap((uintptr_t)addr, old_len, new_len, flags, (uintptr_t)to)));
-	if (pinned())
-		p = mremap_pinned(addr, old_len, new_len, flags, to);
+		return mapped(ENGINE_VALUE(bar_mremap((uintptr_t)addr, old_len, new_len, flags,
+						      (uintptr_t)to, &nothing)));
+	if (watched())
+		p = ENGINE_VALUE(mremap_watched(addr, old_len, new_len, flags, to));
 	else
 		p = sys_mremap(addr, old_len, new_len, flags, to);
 	if (to && bar_any() && !sys_failed(p) && bar_touches((uintptr_t)to, new_len))
@@ -315,6 +396,11 @@ static size_t discarded(uintptr_t addr, size_t len)
 	return at - addr;
 }
 
+static int advise_free(uintptr_t first, size_t len)
+{
+	return REAL(madvise)((void *)first, len, MADV_FREE) ? -errno : 0;
+}
+
 /* The kernel does not free a pinned page, and program and device go on sharing it. */
 static int free_around_pinned(uintptr_t addr, size_t len)
 {
@@ -322,39 +408,57 @@ static int free_around_pinned(uintptr_t addr, size_t len)
 	int err = 0;
 
 	while (at - 1 != last) {
+		struct pin_leaving leaving;
 		uintptr_t first = at, end = last;
-		bool found = next_pinned(&first, &end);
+		bool found = pin_run(engine_owner(), &first, &end);
 
 		if (!found)
 			first = last + 1;
-		if (first > at && REAL(madvise)((void *)at, first - at, MADV_FREE))
-			err = errno;
-		if (found && (!err || err == ENOMEM) && advise_cold(first, end - first + 1))
-			err = errno;
-		if (err && err != ENOMEM)
+		if (first > at && pin_leave_begin(&leaving, engine_owner(), at, first - at))
+			continue; /* since then */
+		if (first > at) {
+			int ret = advise_free(at, first - at);
+
+			pin_leave_end(&leaving);
+			err = ret ? ret : err;
+		}
+		if (found && (!err || err == -ENOMEM)) {
+			int ret = advise_cold(first, end - first + 1);
+
+			err = ret ? ret : err;
+		}
+		if (err && err != -ENOMEM)
 			break;
 		at = found ? end + 1 : first;
 	}
-	return -err;
+	return err;
+}
+
+static int madvise_watched(void *addr, size_t len, int advice)
+{
+	struct pin_leaving leaving;
+	int ret;
+
+	if (leave(&leaving, addr, len)) {
+		if (advice == MADV_FREE)
+			return free_around_pinned((uintptr_t)addr, len);
+		keep(&leaving, addr,
+		     advice == MADV_DONTNEED ? discarded((uintptr_t)addr, len) : len, PIN_DISCARD);
+	}
+	ret = REAL(madvise)(addr, len, advice) ? -errno : 0;
+	pin_leave_end(&leaving);
+	return ret;
 }
 
 INTERPOSED int madvise(void *addr, size_t len, int advice)
 {
-	bool discards = advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED;
+	bool gives_up =
+		advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE;
 
-	if (unlikely(bar_any()) && (discards || advice == MADV_FREE) &&
-	    bar_touches((uintptr_t)addr, len))
+	if (unlikely(bar_any()) && gives_up && bar_touches((uintptr_t)addr, len))
 		return (int)result(-EINVAL); /* device memory is not given back */
-	if (unlikely(discards || advice == MADV_FREE) && touches_pinned(addr, len)) {
-		uintptr_t first = (uintptr_t)addr;
-
-		if (advice == MADV_DONTNEED)
-			keep(addr, discarded(first, len), PIN_DISCARD);
-		else if (discards)
-			keep(addr, len, PIN_DISCARD);
-		else if (first % PAGE == 0 && first + page_align(len) - 1 >= first)
-			return (int)result(free_around_pinned(first, len));
-	}
+	if (gives_up && watched())
+		return ENGINE_CALL(madvise_watched(addr, len, advice));
 	return REAL(madvise)(addr, len, advice);
 }
 

@@ -21,18 +21,9 @@
 
 #define PAGE 4096ul
 
-static bool pinned(void)
+static bool watched(void)
 {
-	struct rf_owner *owner = engine_owner();
-
-	return unlikely(owner != NULL) && unlikely(pin_any(owner)) && engine_owned();
-}
-
-static void keep(uintptr_t first, size_t len, enum pin_event event)
-{
-	engine_enter();
-	pin_keep(engine_owner(), first, len, event);
-	engine_leave();
+	return unlikely(engine_owner() != NULL) && engine_owned();
 }
 
 /*
@@ -55,34 +46,75 @@ static size_t attach_size(int id, const void *at, int flags)
 	return (segment.shm_segsz + PAGE - 1) & ~(PAGE - 1);
 }
 
+static void *attach(int id, const void *at, int flags, uintptr_t first, size_t len)
+{
+	struct pin_leaving leaving;
+	void *p;
+	int err;
+
+	if (!len || !watched())
+		return REAL(shmat)(id, at, flags);
+	engine_enter();
+	if (pin_leave_begin(&leaving, engine_owner(), first, len))
+		pin_leave_keep(&leaving, engine_owner(), first, len, PIN_UNMAP);
+	p = REAL(shmat)(id, at, flags);
+	err = errno;
+	pin_leave_end(&leaving);
+	engine_leave();
+	errno = err;
+	return p;
+}
+
 INTERPOSED void *shmat(int id, const void *at, int flags)
 {
 	uintptr_t first = (uintptr_t)at & ~(PAGE - 1);
 	size_t len = 0;
 	void *p;
 
-	if (unlikely(flags & SHM_REMAP) && (pinned() || bar_any()))
+	if (unlikely(flags & SHM_REMAP) && (watched() || bar_any()))
 		len = attach_size(id, at, flags);
-	if (len && first + len - 1 >= first && pinned())
-		keep(first, len, PIN_UNMAP);
-	p = REAL(shmat)(id, at, flags);
+	p = attach(id, at, flags, first, len);
 	if (len && p != (void *)-1 && bar_touches(first, len))
 		bar_forget(first, len);
 	return p;
 }
 
-INTERPOSED int shmdt(const void *at)
+/* As much as may belong to the segment at @first. */
+static size_t attached_size(uintptr_t first)
 {
-	uintptr_t first = (uintptr_t)at, next = first;
+	uintptr_t next = first;
 	struct vma_walk walk;
 	struct vma vma;
 
-	if (pinned() && first % PAGE == 0 && !vma_walk_begin(&walk)) {
-		while (!vma_walk_find(&walk, next, &vma) && vma.first <= next && vma.shared)
-			next = vma.last + 1;
-		vma_walk_end(&walk);
-		if (next > first)
-			keep(first, next - first, PIN_PROTECT);
+	if (first % PAGE || vma_walk_begin(&walk))
+		return 0;
+	while (!vma_walk_find(&walk, next, &vma) && vma.first <= next && vma.shared)
+		next = vma.last + 1;
+	vma_walk_end(&walk);
+	return next - first;
+}
+
+static int detach_watched(const void *at)
+{
+	uintptr_t first = (uintptr_t)at;
+	struct pin_leaving leaving;
+	size_t len;
+	int ret;
+
+	/* as long as nothing is pinned above, it does not matter where the segment ends */
+	if (pin_leave_begin(&leaving, engine_owner(), first, -PAGE - first)) {
+		len = attached_size(first);
+		if (pin_leave_begin(&leaving, engine_owner(), first, len))
+			pin_leave_keep(&leaving, engine_owner(), first, len, PIN_PROTECT);
 	}
+	ret = REAL(shmdt)(at) ? -errno : 0;
+	pin_leave_end(&leaving);
+	return ret;
+}
+
+INTERPOSED int shmdt(const void *at)
+{
+	if (watched())
+		return ENGINE_CALL(detach_watched(at));
 	return REAL(shmdt)(at);
 }

@@ -81,13 +81,15 @@ static int part_hold(struct rf_ioas *ioas, struct part *part)
 	uint64_t length = part_length(part);
 	int ret;
 
+	part_pin(ioas, part);
+	pin_settle(part->seg.owner, part->pin.addr, part->pin.last);
 	ret = pages_probe(part->seg.owner, part->seg.addr, length,
 			  part->seg.prot & RF_WRITE ? RF_WRITE : RF_READ);
 	if (!ret)
 		ret = account_charge(ioas->account, ioas->mode,
 				     pages_spanned(part->seg.addr, length));
-	if (!ret)
-		part_pin(ioas, part);
+	if (ret)
+		part_unpin(part);
 	return ret;
 }
 

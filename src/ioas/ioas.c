@@ -2,8 +2,8 @@
 /*
  * I/O address spaces: mapping and unmapping.
  *
- * A mapping is checked, entered into every domain, put into the tree, and its
- * memory pinned, in an order that leaves nothing to undo but the domains. An
+ * A mapping is checked, its memory pinned and then looked for (memory/pin.h says why in
+ * this order), entered into every domain, and put into the tree. An
  * unmap takes the leaves away, waits for DMA under way, and only then lets go of
  * the memory: when it returns no device can touch the pages.
  *
@@ -76,15 +76,9 @@ static int map_check(uintptr_t addr, uint64_t iova, uint64_t length, uint32_t pr
 static int ioas_map_locked(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr,
 			   uint64_t iova, uint64_t length, uint32_t prot, bool probed)
 {
-	struct part *part;
-	int ret;
+	struct part *part = slab_alloc(&ioas->slab);
+	int ret = 0;
 
-	if (!probed) {
-		ret = owner_probe(owner, addr, length, prot);
-		if (ret)
-			return ret;
-	}
-	part = slab_alloc(&ioas->slab);
 	if (!part)
 		return -ENOMEM;
 	part->seg = (struct segment){
@@ -96,15 +90,21 @@ static int ioas_map_locked(struct rf_ioas *ioas, struct rf_owner *owner, uintptr
 		.flags = PART_HELD,
 	};
 	part->slice = NULL;
-	ret = ioas_enter(ioas, &part->seg);
-	if (ret) {
-		slab_free(&ioas->slab, part);
-		return ret;
-	}
 	part->pin.last = addr + length - 1;
 	part->pin.holder = &ioas->holder;
 	owner_get(owner);
 	pin_add(owner, &part->pin);
+	if (!probed) {
+		pin_settle(owner, addr, part->pin.last);
+		ret = owner_probe(owner, addr, length, prot);
+	}
+	if (!ret)
+		ret = ioas_enter(ioas, &part->seg);
+	if (ret) {
+		pin_del(owner, &part->pin);
+		part_free(ioas, part);
+		return ret;
+	}
 	part_insert(ioas, part);
 	ioas->nr_areas++;
 	stats_add(&stats()->maps, 1);

@@ -2,9 +2,9 @@
 /*
  * Pages objects: who holds which pages, and where they are; see pages.h.
  *
- * Holding is made in two steps: first everything that can fail, for the pages
- * that nobody holds yet (memory for runs, a look whether they are there, the
- * account), then what cannot.
+ * Holding pins the pages that nobody holds yet, and then looks whether they are there
+ * (memory/pin.h says why in this order), and charges them. What fails then leaves no
+ * more behind than runs that are cut.
  *
  * When the owner moves or lets go of memory that a run has pinned, the run is
  * cut to the piece that moved, as areas are (repin.c).
@@ -255,9 +255,9 @@ int pages_probe(struct rf_owner *owner, uintptr_t addr, uint64_t length, uint32_
 	return ret;
 }
 
-/* What holding [first, last] takes: runs, and pages to be charged. Are those there? */
-static int hold_check(struct pages *pages, uint64_t first, uint64_t last, uint64_t *nr_gaps,
-		      uint64_t *charge)
+/* What holding [first, last] takes: runs, and pages to be charged. */
+static void hold_count(const struct pages *pages, uint64_t first, uint64_t last, uint64_t *nr_gaps,
+		       uint64_t *charge)
 {
 	struct run *run;
 
@@ -265,62 +265,87 @@ static int hold_check(struct pages *pages, uint64_t first, uint64_t last, uint64
 	*charge = 0;
 	while (first <= last) {
 		uint64_t end = runs_gap(pages, first, last, &run);
-		int ret;
 
-		if (end > first) {
-			if (pages->bad_file)
-				return -EINVAL;
-			ret = pages_probe(pages->owner, pages->addr + first * PAGE,
-					  (end - first) * PAGE,
-					  pages->writable ? RF_WRITE : RF_READ);
-			if (ret)
-				return pages->view ? -EINVAL : ret;
-			*charge += end - first;
-			++*nr_gaps;
-		}
+		*charge += end - first;
+		*nr_gaps += end > first;
 		if (!run)
 			break;
 		first = run->last + 1;
 	}
-	return 0;
 }
 
-int pages_hold(struct pages *pages, uint64_t first, uint64_t last)
+/* Pin what nobody holds yet: runs with a count of 0. */
+static void hold_pin(struct pages *pages, uint64_t first, uint64_t last, struct run **spare)
 {
-	struct run *spare = NULL;
-	uint64_t nr_gaps;
-	uint64_t charge;
-	struct run *run;
-	int ret;
-
-	ret = hold_check(pages, first, last, &nr_gaps, &charge);
-	if (!ret)
-		ret = runs_alloc(&spare, nr_gaps + 2);
-	if (ret)
-		return ret;
-	ret = account_charge(pages->account, pages->mode, charge);
-	if (ret)
-		goto free;
-
-	runs_cut(pages, first, &spare);
-	runs_cut(pages, last + 1, &spare);
 	while (first <= last) {
+		struct run *run;
 		uint64_t end = runs_gap(pages, first, last, &run);
 
-		if (run)
-			run->count++;
 		if (end > first) {
-			struct run *mine = runs_pop(&spare);
+			struct run *mine = runs_pop(spare);
 
 			run_insert(pages, mine, first, end - 1, pages->addr + first * PAGE);
+			mine->count = 0;
 			run_pin(pages, mine);
 		}
 		if (!run)
 			break;
 		first = run->last + 1;
 	}
-free:
+}
+
+/* Whether the pages of a run are there that has just been pinned. */
+static int hold_probe(struct pages *pages, const struct run *run)
+{
+	int ret;
+
+	pin_settle(pages->owner, run->pin.addr, run->pin.last);
+	ret = pages_probe(pages->owner, run->pin.addr, (run->last - run->first + 1) * PAGE,
+			  pages->writable ? RF_WRITE : RF_READ);
+	return ret && pages->view ? -EINVAL : ret;
+}
+
+/* A run that nobody holds goes. */
+static void run_drop(struct pages *pages, struct run *run)
+{
+	run_unpin(pages, run);
+	if (run->hidden)
+		pin_hidden_put(pages->owner, run->hidden);
+	tree_remove(&pages->runs, &run->node, &run_ops);
+	alloc_small_free(run, sizeof(*run));
+}
+
+int pages_hold(struct pages *pages, uint64_t first, uint64_t last)
+{
+	struct run *spare = NULL;
+	struct run *run, *next;
+	uint64_t nr_gaps;
+	uint64_t charge;
+	int ret;
+
+	hold_count(pages, first, last, &nr_gaps, &charge);
+	if (nr_gaps && pages->bad_file)
+		return -EINVAL;
+	ret = runs_alloc(&spare, nr_gaps + 2);
+	if (ret)
+		return ret;
+	runs_cut(pages, first, &spare);
+	runs_cut(pages, last + 1, &spare);
+	hold_pin(pages, first, last, &spare);
 	runs_free(spare);
+	for (run = run_from(pages, first); !ret && run && run->first <= last;
+	     run = run_next(pages, run))
+		if (!run->count)
+			ret = hold_probe(pages, run);
+	if (!ret)
+		ret = account_charge(pages->account, pages->mode, charge);
+	for (run = run_from(pages, first); run && run->first <= last; run = next) {
+		next = run_next(pages, run);
+		if (!ret)
+			run->count++;
+		else if (!run->count)
+			run_drop(pages, run);
+	}
 	return ret;
 }
 
@@ -335,11 +360,7 @@ void pages_release(struct pages *pages, uint64_t first, uint64_t last)
 		assert(run->first >= first && run->last <= last);
 		if (!--run->count) {
 			uncharge += run->last - run->first + 1;
-			run_unpin(pages, run);
-			if (run->hidden)
-				pin_hidden_put(pages->owner, run->hidden);
-			tree_remove(&pages->runs, &run->node, &run_ops);
-			alloc_small_free(run, sizeof(*run));
+			run_drop(pages, run);
 		}
 		run = next;
 	}

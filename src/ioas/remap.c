@@ -158,6 +158,20 @@ static int remap_check(uint64_t iova, uint64_t length, struct rf_owner *owner, u
 	return 0;
 }
 
+/* Pin the new memory, by @guard until the space's lock is dropped, and look whether it is there. */
+static int remap_probe(struct rf_ioas *ioas, const struct segment *seg, struct part *guard)
+{
+	uint64_t length = seg->last - seg->first + 1;
+
+	guard->seg = *seg;
+	guard->slice = NULL;
+	guard->pin.last = seg->addr + (length - 1);
+	guard->pin.holder = &ioas->holder;
+	pin_add(seg->owner, &guard->pin);
+	pin_settle(seg->owner, seg->addr, guard->pin.last);
+	return owner_probe(seg->owner, seg->addr, length, seg->prot);
+}
+
 int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uint64_t iova,
 	       uint64_t length, uint32_t prot, bool probed)
 {
@@ -170,6 +184,8 @@ int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uin
 		.addr = addr,
 	};
 	int ret = remap_check(iova, length, owner, addr, prot);
+	bool guarded = false;
+	struct part guard;
 
 	if (ret)
 		return ret;
@@ -180,8 +196,10 @@ int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uin
 		ret = window_check_unmap(ioas, remap.first, remap.last);
 	if (!ret && !remap_possible(ioas, &remap))
 		ret = -EBUSY;
-	if (!ret && prot && !probed)
-		ret = owner_probe(owner, addr, length, prot);
+	if (!ret && prot && !probed) {
+		guarded = true;
+		ret = remap_probe(ioas, &seg, &guard);
+	}
 	if (ret || (!prot && !remap_touches(ioas, &remap)))
 		goto unlock;
 	ret = remap_reserve(ioas);
@@ -189,6 +207,8 @@ int ioas_remap(struct rf_ioas *ioas, struct rf_owner *owner, uintptr_t addr, uin
 		remap_do(ioas, &remap, prot ? &seg : NULL);
 	remap_unreserve(ioas);
 unlock:
+	if (guarded)
+		pin_del(owner, &guard.pin);
 	pthread_mutex_unlock(&ioas->lock);
 	return ret;
 }

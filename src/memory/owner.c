@@ -361,6 +361,7 @@ struct rf_owner *owner_new_self(void)
 		return NULL;
 	pthread_mutex_init(&owner->lock, NULL);
 	pthread_mutex_init(&owner->moving, NULL);
+	leaving_init(owner);
 	slab_init(&owner->hidden, sizeof(struct pin_hidden), 4096);
 	/* now, rather than in a hole of the program's memory while that is moved */
 	if (slab_reserve(&owner->hidden, 1)) {

@@ -14,7 +14,7 @@
 #include "memory/pin.h"
 
 #define OWNER_DEVICE_RANGES 256
-#define MOVE_HOLDERS	    16
+#define OWNER_LEAVING	    64
 
 struct owner_remote;
 struct vma_walk;
@@ -25,33 +25,43 @@ struct owner_range {
 };
 
 /**
+ * struct owner_leaving - a range that is announced to leave (leaving.c)
+ * @first: its first byte; 0 while nobody has this place
+ * @last: its last byte; UINTPTR_MAX while nobody has this place
+ */
+struct owner_leaving {
+	atomic_uintptr_t first;
+	atomic_uintptr_t last;
+};
+
+/**
  * struct pin_move - a move under way
  * @owner: whose pages
  * @first: the range
  * @last: its end
- * @holders: of pins in the range; referenced and locked, sorted
- * @nr_holders: how many
- * @max_holders: how many fit
- * @few: room for the first
+ * @holders: of pins in the range, locked
  * @overflow: there are more than fit
  * @dying: one of them is going away
  * @stranger: a pin's holder is not among them
+ * @found: a pin that was looked for
  * @pins: those that take part, linked by node.left
  * @staying: those whose begin() failed
+ * @locked: the holders are locked, for an mremap
+ * @moves: and there are pins
  */
 struct pin_move {
 	struct rf_owner *owner;
 	uintptr_t first;
 	uintptr_t last;
-	struct pin_holder **holders;
-	unsigned nr_holders;
-	unsigned max_holders;
-	struct pin_holder *few[MOVE_HOLDERS];
+	struct pin_holders *holders;
 	bool overflow;
 	bool dying;
 	bool stranger;
+	struct pin *found;
 	struct pin *pins;
 	struct pin *staying;
+	bool locked;
+	bool moves;
 };
 
 /**
@@ -68,8 +78,14 @@ struct pin_move {
  * @nr_devices: how many; read without the lock
  * @moving: held while pages move; outermost, before the holders' locks
  * @move_seq: odd while pages move
+ * @move_first: while @moves, what is on the move: under @lock
+ * @move_last: its end
+ * @moves: pages move, and the pins among them are counted but not in @pins: under @lock
  * @remap: the move between pin_remap_begin() and pin_remap_end()
- * @remapping: whether there is one
+ * @remap_leaving: what it announced; the first keeps its holders
+ * @leaving: a bit for each of @leaving_ranges that is in use
+ * @leaving_more: how many more have found no place there
+ * @leaving_ranges: what is about to be taken away: leaving.c
  */
 struct rf_owner {
 	struct owner_remote *remote;
@@ -85,9 +101,24 @@ struct rf_owner {
 
 	pthread_mutex_t moving;
 	atomic_uint move_seq;
+	uintptr_t move_first;
+	uintptr_t move_last;
+	bool moves;
 	struct pin_move remap;
-	bool remapping;
+	struct pin_leaving remap_leaving[PIN_DROPS + 1];
+
+	_Atomic uint64_t leaving;
+	atomic_uint leaving_more;
+	struct owner_leaving leaving_ranges[OWNER_LEAVING];
 };
+
+/* leaving.c: announce, and withdraw again; any thread. */
+void leaving_init(struct rf_owner *owner);
+void leaving_announce(struct pin_leaving *leaving, struct rf_owner *owner, uintptr_t first,
+		      uintptr_t last);
+void leaving_withdraw(struct pin_leaving *leaving);
+/* pin_move.c: drop their references. */
+void pin_holders_put(struct pin_holders *holders);
 
 /* owner_remote.c: what the functions of owner.h do for another process; one of @dst and @src. */
 int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,

@@ -53,11 +53,11 @@ static bool pin_update(struct tree_node *node)
 
 static const struct tree_ops pin_tree_ops = { .less = pin_less, .update = pin_update };
 
-static void pin_count(struct rf_owner *owner, uint64_t change)
+void pin_count(struct rf_owner *owner, uint64_t change)
 {
 	uint64_t nr = atomic_load_explicit(&owner->nr_pins, memory_order_relaxed);
 
-	atomic_store_explicit(&owner->nr_pins, nr + change, memory_order_relaxed);
+	atomic_store(&owner->nr_pins, nr + change); /* in that order: leaving.c */
 }
 
 void pin_tree_add(struct rf_owner *owner, struct pin *pin)

@@ -91,10 +91,12 @@ struct pin_holder_ops {
  * struct pin_holder - who made a pin
  * @ops: what it does when pages move
  * @rank: holders of a lower rank are locked first
+ * @moves: some of its pins are on the move; with it locked
  */
 struct pin_holder {
 	const struct pin_holder_ops *ops;
 	unsigned rank;
+	bool moves;
 };
 
 /**
@@ -127,6 +129,63 @@ void pin_unhide(struct rf_owner *owner, struct pin *pin);
 /* References to hidden memory; the last one gives it back to the kernel. */
 void pin_hidden_get(struct rf_owner *owner, struct pin_hidden *hidden);
 void pin_hidden_put(struct rf_owner *owner, struct pin_hidden *hidden);
+
+/*
+ * Memory may be pinned and taken away at the same time, by two threads. So who is
+ * about to take a range away announces that, looks whether it is pinned, takes it away,
+ * and withdraws; who pins makes the pin, waits for what is announced in its range, and
+ * then looks whether the memory is there. One of the two sees the other: the pages move,
+ * or the mapping is refused.
+ *
+ * Who waits holds the locks of its own space. So while something is announced nothing
+ * is waited for but the kernel, the owner's lock, and DMA.
+ */
+
+#define PIN_HOLDERS 16
+
+/**
+ * struct pin_holders - holders of pins, with a reference each
+ * @list: sorted in the order of their locks; NULL: there is nothing to release
+ * @nr: how many
+ * @max: how many fit
+ * @few: room for the first
+ */
+struct pin_holders {
+	struct pin_holder **list;
+	unsigned nr;
+	unsigned max;
+	struct pin_holder *few[PIN_HOLDERS];
+};
+
+/**
+ * struct pin_leaving - a range that is being taken away
+ * @owner: whose; NULL: it is not announced
+ * @slot: where it stands in the owner's list, or that it has no place there
+ * @holders: of what was pinned, released as it ends: that may take locks
+ */
+struct pin_leaving {
+	struct rf_owner *owner;
+	unsigned slot;
+	struct pin_holders holders;
+};
+
+/*
+ * Announce that [addr, addr + len), whole pages, is about to be taken away. True: some of it is pinned, and
+ * nothing is announced: pin_leave_keep(). Nothing is announced of a range that is no
+ * range (not aligned, or it wraps), either. Takes no lock as long as nothing of the
+ * owner is pinned, and never allocates. Between this and pin_leave_end() no handler of
+ * the program may run in this thread.
+ */
+bool pin_leave_begin(struct pin_leaving *leaving, struct rf_owner *owner, uintptr_t addr,
+		     uint64_t len);
+/* It is done, or was given up. Nothing for what is not announced. Not with a holder's lock held. */
+void pin_leave_end(struct pin_leaving *leaving);
+
+/*
+ * After pin_add(), with the holder's lock held: wait until what was announced of
+ * [first, last] is gone. One load, usually.
+ */
+void pin_settle(struct rf_owner *owner, uintptr_t first, uintptr_t last);
 
 /* Whether any memory of the owner is pinned: one load, for pass-through paths. */
 bool pin_any(const struct rf_owner *owner);
@@ -177,12 +236,25 @@ enum pin_event {
 uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin_event event);
 
 /*
+ * The same after pin_leave_begin() said true. The range is announced when this returns,
+ * since before any page was moved, and until pin_leave_end().
+ */
+uint64_t pin_leave_keep(struct pin_leaving *leaving, struct rf_owner *owner, uintptr_t addr,
+			uint64_t len, enum pin_event event);
+
+/*
  * The program itself moves [from, from + len) to @to by mremap: call around it,
  * always both, in one thread. @to equal to @from: the mremap failed. Pages that
  * mremap would drop (a shorter new size, a target that MREMAP_FIXED replaces)
- * go to pin_keep() before.
+ * are @drops: they are kept as by pin_keep(). All of it is announced in between.
  */
-void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len);
+#define PIN_DROPS 2
+struct pin_drop {
+	uintptr_t addr;
+	uint64_t len;
+};
+void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len,
+		     const struct pin_drop *drops, unsigned nr_drops);
 void pin_remap_end(struct rf_owner *owner, uintptr_t from, uint64_t len, uintptr_t to);
 
 /*

@@ -46,35 +46,40 @@ static void list_push(struct pin **list, struct pin *pin)
 	*list = pin;
 }
 
-static void move_init(struct pin_move *move, struct rf_owner *owner, uintptr_t first,
-		      uintptr_t last)
+/* Holders, with a reference each. */
+
+static void holders_init(struct pin_holders *holders)
 {
-	*move = (struct pin_move){
-		.owner = owner,
-		.first = first,
-		.last = last,
-		.max_holders = MOVE_HOLDERS,
-	};
-	move->holders = move->few;
+	holders->nr = 0;
+	holders->max = PIN_HOLDERS;
+	holders->list = holders->few;
 }
 
-static void move_free(struct pin_move *move)
+static void holders_drop(struct pin_holders *holders)
 {
-	if (move->holders != move->few)
-		alloc_direct_free(move->holders);
+	for (unsigned i = 0; i < holders->nr; i++)
+		holders->list[i]->ops->put(holders->list[i]);
+	holders->nr = 0;
 }
 
-/* Room for twice as many holders, none of which is there now. */
-static bool move_grow(struct pin_move *move)
+void pin_holders_put(struct pin_holders *holders)
 {
-	unsigned max = move->max_holders * 2;
-	struct pin_holder **holders = alloc_direct(max * sizeof(struct pin_holder *));
+	holders_drop(holders);
+	if (holders->list != holders->few)
+		alloc_direct_free(holders->list);
+}
 
-	if (!holders)
+/* Room for twice as many, none of which is there now. */
+static bool holders_grow(struct pin_holders *holders)
+{
+	unsigned max = holders->max * 2;
+	struct pin_holder **list = alloc_direct(max * sizeof(struct pin_holder *));
+
+	if (!list)
 		return false;
-	move_free(move);
-	move->holders = holders;
-	move->max_holders = max;
+	pin_holders_put(holders);
+	holders->list = list;
+	holders->max = max;
 	return true;
 }
 
@@ -85,15 +90,15 @@ static bool holder_before(const struct pin_holder *a, const struct pin_holder *b
 }
 
 /* Where @holder is among the sorted ones, or belongs. */
-static unsigned move_place(const struct pin_move *move, const struct pin_holder *holder)
+static unsigned holders_place(const struct pin_holders *holders, const struct pin_holder *holder)
 {
 	unsigned low = 0;
-	unsigned high = move->nr_holders;
+	unsigned high = holders->nr;
 
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
 
-		if (holder_before(move->holders[mid], holder))
+		if (holder_before(holders->list[mid], holder))
 			low = mid + 1;
 		else
 			high = mid;
@@ -101,28 +106,44 @@ static unsigned move_place(const struct pin_move *move, const struct pin_holder 
 	return low;
 }
 
-static bool move_has(const struct pin_move *move, const struct pin_holder *holder)
+static bool holders_have(const struct pin_holders *holders, const struct pin_holder *holder)
 {
-	unsigned i = move_place(move, holder);
+	unsigned i = holders_place(holders, holder);
 
-	return i < move->nr_holders && move->holders[i] == holder;
+	return i < holders->nr && holders->list[i] == holder;
+}
+
+static void holders_unlock(const struct pin_holders *holders)
+{
+	for (unsigned i = holders->nr; i > 0; i--)
+		holders->list[i - 1]->ops->unlock(holders->list[i - 1]);
+}
+
+/* Moves. */
+
+/* Nothing is announced, and nobody has a reference to be dropped. */
+static void leaving_none(struct pin_leaving *leaving)
+{
+	leaving->owner = NULL;
+	leaving->holders.list = NULL;
 }
 
 static bool move_collect(struct pin *pin, void *arg)
 {
 	struct pin_move *move = arg;
+	struct pin_holders *holders = move->holders;
 	unsigned place;
 
-	if (move_has(move, pin->holder))
+	if (holders_have(holders, pin->holder))
 		return true;
-	move->overflow = move->nr_holders == move->max_holders;
+	move->overflow = holders->nr == holders->max;
 	move->dying = !move->overflow && !pin->holder->ops->get(pin->holder);
 	if (move->overflow || move->dying)
 		return false;
-	place = move_place(move, pin->holder);
-	for (unsigned i = move->nr_holders++; i > place; i--)
-		move->holders[i] = move->holders[i - 1];
-	move->holders[place] = pin->holder;
+	place = holders_place(holders, pin->holder);
+	for (unsigned i = holders->nr++; i > place; i--)
+		holders->list[i] = holders->list[i - 1];
+	holders->list[place] = pin->holder;
 	return true;
 }
 
@@ -130,31 +151,45 @@ static bool move_check(struct pin *pin, void *arg)
 {
 	struct pin_move *move = arg;
 
-	move->stranger = !move_has(move, pin->holder);
+	move->stranger = !holders_have(move->holders, pin->holder);
 	return !move->stranger;
 }
 
-static void move_put_holders(struct pin_move *move)
+static void move_visit(const struct pin_move *move, const struct owner_range *ranges, unsigned nr,
+		       bool (*each)(struct pin *pin, void *arg))
 {
-	for (unsigned i = 0; i < move->nr_holders; i++)
-		move->holders[i]->ops->put(move->holders[i]);
-	move->nr_holders = 0;
+	bool more = true;
+
+	for (unsigned i = 0; i < nr && more; i++)
+		more = pin_tree_visit(move->owner, ranges[i].first, ranges[i].last, each,
+				      (void *)move);
 }
 
-static void move_unlock(struct pin_move *move)
+/* Others find that all of @ranges and what is between is on the move. With the owner's lock held. */
+static void move_mark(struct rf_owner *owner, const struct owner_range *ranges, unsigned nr)
 {
-	for (unsigned i = move->nr_holders; i > 0; i--)
-		move->holders[i - 1]->ops->unlock(move->holders[i - 1]);
-	move_put_holders(move);
+	owner->move_first = ranges[0].first;
+	owner->move_last = ranges[0].last;
+	for (unsigned i = 1; i < nr; i++) {
+		if (ranges[i].first < owner->move_first)
+			owner->move_first = ranges[i].first;
+		if (ranges[i].last > owner->move_last)
+			owner->move_last = ranges[i].last;
+	}
+	owner->moves = true;
+	pin_count(owner, 1);
 }
 
 /*
- * Lock every holder of pins in the range and take the pins. The holders' locks
- * come before the owner's, so first see who they are, then lock, then look again.
+ * Lock every holder of pins in @ranges and announce these. The holders' locks
+ * come before the owner's, so first see who they are, then lock, then look again. From
+ * then on only those who wait for what was announced pin anything there.
  * False for want of memory.
  */
-static bool move_lock(struct pin_move *move)
+static bool move_lock(struct pin_move *move, const struct owner_range *ranges, unsigned nr,
+		      struct pin_leaving *leaving)
 {
+	struct pin_holders *holders = move->holders;
 	struct rf_owner *owner = move->owner;
 	unsigned round = 0;
 
@@ -162,56 +197,99 @@ static bool move_lock(struct pin_move *move)
 		move->overflow = false;
 		move->dying = false;
 		pthread_mutex_lock(&owner->lock);
-		pin_tree_visit(owner, move->first, move->last, move_collect, move);
+		move_visit(move, ranges, nr, move_collect);
 		pthread_mutex_unlock(&owner->lock);
 		if (move->overflow || move->dying) {
-			move_put_holders(move);
+			holders_drop(holders);
 			if (move->dying)
 				pause_round(&round);
-			else if (!move_grow(move))
+			else if (!holders_grow(holders))
 				return false;
 			continue;
 		}
-		for (unsigned i = 0; i < move->nr_holders; i++)
-			move->holders[i]->ops->lock(move->holders[i]);
+		for (unsigned i = 0; i < holders->nr; i++)
+			holders->list[i]->ops->lock(holders->list[i]);
 
 		pthread_mutex_lock(&owner->lock);
 		move->stranger = false;
-		pin_tree_visit(owner, move->first, move->last, move_check, move);
+		move_visit(move, ranges, nr, move_check);
 		if (!move->stranger)
 			break;
 		pthread_mutex_unlock(&owner->lock);
-		move_unlock(move);
+		holders_unlock(holders);
+		holders_drop(holders);
 	}
-	for (;;) {
-		struct pin *pin = pin_tree_first(owner, move->first, move->last);
-
-		if (!pin)
-			break;
-		pin_tree_del(owner, pin);
-		list_push(&move->pins, pin);
-	}
+	for (unsigned i = 0; i < nr; i++)
+		leaving_announce(&leaving[i], owner, ranges[i].first, ranges[i].last);
+	move_mark(owner, ranges, nr);
 	pthread_mutex_unlock(&owner->lock);
 	return true;
 }
 
-/* Stop DMA to the range: from here to move_end() nothing translates it. */
+static void move_unlock(struct pin_move *move)
+{
+	struct rf_owner *owner = move->owner;
+
+	pthread_mutex_lock(&owner->lock);
+	owner->moves = false;
+	pin_count(owner, -1ull);
+	pthread_mutex_unlock(&owner->lock);
+	holders_unlock(move->holders);
+}
+
+static bool move_find(struct pin *pin, void *arg)
+{
+	struct pin_move *move = arg;
+
+	if (!holders_have(move->holders, pin->holder))
+		return true;
+	move->found = pin;
+	return false;
+}
+
+/* Take the holders' pins in [move->first, move->last]: there is one. */
+static bool move_take(struct pin_move *move)
+{
+	struct rf_owner *owner = move->owner;
+
+	move->pins = NULL;
+	move->staying = NULL;
+	pthread_mutex_lock(&owner->lock);
+	for (;;) {
+		move->found = NULL;
+		pin_tree_visit(owner, move->first, move->last, move_find, move);
+		if (!move->found)
+			break;
+		pin_tree_del(owner, move->found);
+		list_push(&move->pins, move->found);
+	}
+	pthread_mutex_unlock(&owner->lock);
+	return move->pins;
+}
+
+/* Stop DMA to the range: from here to move_end() nothing translates it. False: nobody has pinned it. */
 static bool move_begin(struct pin_move *move)
 {
 	struct pin *pin;
 	struct pin *taken;
 
-	if (!move_lock(move))
+	if (!move_take(move))
 		return false;
 	taken = move->pins;
 	move->pins = NULL;
 	atomic_fetch_add(&move->owner->move_seq, 1);
 	while ((pin = taken)) {
 		taken = list_next(pin);
+		pin->holder->moves = true;
 		list_push(pin->holder->ops->begin(pin) ? &move->staying : &move->pins, pin);
 	}
-	for (unsigned i = 0; i < move->nr_holders; i++)
-		move->holders[i]->ops->settle(move->holders[i]);
+	for (unsigned i = 0; i < move->holders->nr; i++) {
+		struct pin_holder *holder = move->holders->list[i];
+
+		if (holder->moves)
+			holder->ops->settle(holder);
+		holder->moves = false;
+	}
 	return true;
 }
 
@@ -228,7 +306,6 @@ static void move_end(struct pin_move *move, const struct pin_shift *shift)
 		pin_add(move->owner, pin);
 	}
 	atomic_fetch_add(&move->owner->move_seq, 1);
-	move_unlock(move);
 }
 
 /*
@@ -333,42 +410,42 @@ static uint64_t chunks_move(const struct pin_move *move, uintptr_t to, enum pin_
 	return pages;
 }
 
-/* Keep the pages of [first, last], all of which are pinned. */
-static uint64_t keep_run(struct rf_owner *owner, uintptr_t first, uintptr_t last,
+/* Keep the pages of [first, last], all of which are pinned, by holders of @move or by those who wait. */
+static uint64_t keep_run(struct pin_move *move, uintptr_t first, uintptr_t last,
 			 enum pin_event event)
 {
-	struct pin_move move;
+	struct rf_owner *owner = move->owner;
 	struct pin_shift shift = { .first = first, .last = last };
 	struct pin_hidden *hidden = hidden_new(owner, first, last);
 	uint64_t pages = 0;
+	bool lost;
 
-	move_init(&move, owner, first, last);
-	if (hidden && move_begin(&move)) {
-		if (move.pins)
-			pages = chunks_move(&move, hidden->first, event);
+	move->first = first;
+	move->last = last;
+	lost = !hidden;
+	if (hidden && move_begin(move)) {
+		if (move->pins)
+			pages = chunks_move(move, hidden->first, event);
 		shift.to = first;
 		if (pages || event == PIN_UNMAP) {
 			shift.to = hidden->first;
 			shift.hidden = hidden;
 		}
-		move_end(&move, &shift);
+		move_end(move, &shift);
+		lost = true;
 	}
-	move_free(&move);
 	if (hidden)
 		pin_hidden_put(owner, hidden);
 	if (event != PIN_PROTECT) {
-		uintptr_t from = first, to = last;
-
 		stats_add(&stats()->pins_moved, pages);
-		/* who had pinned them may have let go meanwhile: then nothing is lost */
-		if (pages || pin_run(owner, &from, &to))
+		if (lost)
 			stats_add(&stats()->lost_pages, (last - first + 1) / PAGE - pages);
 	}
 	return pages;
 }
 
 /* The same of only those mappings in the range that the event hurts. */
-static uint64_t keep_some(struct rf_owner *owner, uintptr_t first, uintptr_t last,
+static uint64_t keep_some(struct pin_move *move, uintptr_t first, uintptr_t last,
 			  enum pin_event event)
 {
 	const bool shared = event == PIN_PROTECT;
@@ -377,19 +454,38 @@ static uint64_t keep_some(struct rf_owner *owner, uintptr_t first, uintptr_t las
 	struct vma vma;
 
 	if (vma_walk_begin(&walk))
-		return keep_run(owner, first, last, event);
+		return keep_run(move, first, last, event);
 	while (!vma_walk_find(&walk, first, &vma) && vma.first <= last) {
 		uintptr_t end = vma.last < last ? vma.last : last;
 
 		if (vma.first > first)
 			first = vma.first;
 		if (vma.shared == shared)
-			pages += keep_run(owner, first, end, event);
+			pages += keep_run(move, first, end, event);
 		if (end == last)
 			break;
 		first = end + 1;
 	}
 	vma_walk_end(&walk);
+	return pages;
+}
+
+/* Every run of pinned pages in @range, whose holders are locked. */
+static uint64_t keep_runs(struct pin_move *move, const struct owner_range *range,
+			  enum pin_event event)
+{
+	uintptr_t first = range->first;
+	uintptr_t last = range->last;
+	uint64_t pages = 0;
+
+	while (pin_run(move->owner, &first, &last)) {
+		pages += event == PIN_UNMAP ? keep_run(move, first, last, event) :
+					      keep_some(move, first, last, event);
+		if (last == range->last)
+			break;
+		first = last + 1;
+		last = range->last;
+	}
 	return pages;
 }
 
@@ -415,43 +511,104 @@ bool pin_run(struct rf_owner *owner, uintptr_t *first, uintptr_t *last)
 	return false;
 }
 
-uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin_event event)
+/* There was no memory even to begin. */
+static void runs_are_lost(struct rf_owner *owner, const struct owner_range *range)
 {
-	uintptr_t end = (addr + len - 1) | (PAGE - 1);
-	uintptr_t first = addr & ~(PAGE - 1);
-	uintptr_t last = end;
-	uint64_t pages = 0;
+	uintptr_t first = range->first;
+	uintptr_t last = range->last;
 
-	if (!pin_any(owner) || !len || end < first)
-		return 0;
-	pthread_mutex_lock(&owner->moving);
 	while (pin_run(owner, &first, &last)) {
-		pages += event == PIN_UNMAP ? keep_run(owner, first, last, event) :
-					      keep_some(owner, first, last, event);
-		if (last == end)
+		stats_add(&stats()->lost_pages, (last - first + 1) / PAGE);
+		if (last == range->last)
 			break;
 		first = last + 1;
-		last = end;
+		last = range->last;
+	}
+}
+
+uint64_t pin_leave_keep(struct pin_leaving *leaving, struct rf_owner *owner, uintptr_t addr,
+			uint64_t len, enum pin_event event)
+{
+	const struct owner_range range = { addr & ~(PAGE - 1), (addr + len - 1) | (PAGE - 1) };
+	struct pin_move move = { .owner = owner, .holders = &leaving->holders };
+	uint64_t pages = 0;
+
+	leaving_none(leaving);
+	if (!len || range.last < range.first)
+		return 0;
+	holders_init(&leaving->holders);
+	pthread_mutex_lock(&owner->moving);
+	if (move_lock(&move, &range, 1, leaving)) {
+		pages = keep_runs(&move, &range, event);
+		move_unlock(&move);
+	} else if (event != PIN_PROTECT) {
+		runs_are_lost(owner, &range);
 	}
 	pthread_mutex_unlock(&owner->moving);
 	return pages;
 }
 
-void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len)
+uint64_t pin_keep(struct rf_owner *owner, uintptr_t addr, uint64_t len, enum pin_event event)
 {
+	struct pin_leaving leaving;
+	uint64_t pages;
+
+	if (!pin_any(owner))
+		return 0;
+	pages = pin_leave_keep(&leaving, owner, addr, len, event);
+	pin_leave_end(&leaving);
+	return pages;
+}
+
+/* What is dropped comes last; a range of no length is none. Returns how many there are. */
+static unsigned remap_ranges(struct owner_range *ranges, uintptr_t from, uint64_t len,
+			     const struct pin_drop *drops, unsigned nr_drops)
+{
+	unsigned nr = 0;
+
+	if (len)
+		ranges[nr++] = (struct owner_range){ from, (from + len - 1) | (PAGE - 1) };
+	for (unsigned i = 0; i < nr_drops; i++)
+		if (drops[i].len)
+			ranges[nr++] = (struct owner_range){
+				drops[i].addr, (drops[i].addr + drops[i].len - 1) | (PAGE - 1)
+			};
+	return nr;
+}
+
+void pin_remap_begin(struct rf_owner *owner, uintptr_t from, uint64_t len,
+		     const struct pin_drop *drops, unsigned nr_drops)
+{
+	struct owner_range ranges[PIN_DROPS + 1];
 	struct pin_move *move = &owner->remap;
+	unsigned nr = remap_ranges(ranges, from, len, drops, nr_drops);
 
 	pthread_mutex_lock(&owner->moving);
-	move_init(move, owner, from, from + len - 1);
-	owner->remapping = len && pin_any(owner) && move_begin(move);
+	*move = (struct pin_move){ .owner = owner };
+	for (unsigned i = 0; i < PIN_DROPS + 1; i++)
+		leaving_none(&owner->remap_leaving[i]);
+	move->holders = &owner->remap_leaving[0].holders;
+	holders_init(move->holders);
+	move->locked = nr && move_lock(move, ranges, nr, owner->remap_leaving);
+	if (!move->locked)
+		return;
+	for (unsigned i = len ? 1 : 0; i < nr; i++)
+		keep_runs(move, &ranges[i], PIN_UNMAP);
+	move->first = from;
+	move->last = from + len - 1;
+	move->moves = len && move_begin(move);
 }
 
 void pin_remap_end(struct rf_owner *owner, uintptr_t from, uint64_t len, uintptr_t to)
 {
 	struct pin_shift shift = { .first = from, .last = from + len - 1, .to = to };
 
-	if (owner->remapping)
+	if (owner->remap.moves)
 		move_end(&owner->remap, &shift);
-	move_free(&owner->remap);
+	if (owner->remap.locked)
+		move_unlock(&owner->remap);
+	for (unsigned i = 0; i < PIN_DROPS + 1; i++)
+		leaving_withdraw(&owner->remap_leaving[i]);
+	pin_leave_end(&owner->remap_leaving[0]);
 	pthread_mutex_unlock(&owner->moving);
 }

@@ -16,4 +16,7 @@ struct pin *pin_tree_first(const struct rf_owner *owner, uintptr_t first, uintpt
 bool pin_tree_visit(const struct rf_owner *owner, uintptr_t first, uintptr_t last,
 		    bool (*each)(struct pin *pin, void *arg), void *arg);
 
+/* Count @change more pins, or fewer. */
+void pin_count(struct rf_owner *owner, uint64_t change);
+
 #endif

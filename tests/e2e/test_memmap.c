@@ -5,8 +5,10 @@
  * nothing, one that succeeds takes nothing away from the device. Nothing here
  * knows of Ringfence: the answers are the kernel's.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/shm.h>
 
@@ -500,6 +502,72 @@ static bool who_does_not_expect_it_dies_of_it(void)
 	return driver_open();
 }
 
+/* Races. */
+
+static atomic_bool racing;
+static uint8_t *raced;
+static int letters; /* a file of pages that each hold a letter of their own */
+
+/* Has another page in the place all the time; each call is one that takes pages away. */
+static void *racer(void *arg)
+{
+	uint8_t *spare = mmap(NULL, PAGE, PROT_NONE, ANON, -1, 0);
+
+	for (unsigned n = 0; racing; n++) {
+		off_t page = (off_t)(n % 8 * PAGE);
+
+		if (n % 3 == 0) {
+			mmap(raced, PAGE, RW, MAP_PRIVATE | MAP_FIXED, letters, page);
+		} else if (n % 3 == 1) {
+			mmap(spare, PAGE, RW, MAP_PRIVATE | MAP_FIXED, letters, page);
+			mremap(spare, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, raced);
+		} else {
+			munmap(raced, PAGE);
+			mmap(raced, PAGE, RW, MAP_PRIVATE | MAP_FIXED, letters, page);
+		}
+	}
+	return NULL;
+}
+
+/* A mapping is refused, or leads to one page to its end. */
+static bool a_page_that_is_mapped_in_a_race_stays(void)
+{
+	unsigned mapped = 0;
+	pthread_t thread;
+
+	letters = memfd_create("letters", MFD_CLOEXEC);
+	CHECK(letters >= 0 && !ftruncate(letters, 8 * PAGE));
+	for (uint8_t i = 0; i < 8; i++) {
+		uint8_t line[64];
+
+		memset(line, 'a' + i, sizeof(line));
+		CHECK(pwrite(letters, line, sizeof(line), i * (off_t)PAGE) == sizeof(line));
+	}
+	raced = pages(PAGE, 0);
+	mmap(raced, PAGE, RW, MAP_PRIVATE | MAP_FIXED, letters, 0);
+	racing = true;
+	CHECK(!pthread_create(&thread, NULL, racer, NULL));
+	for (unsigned n = 0; n < 3000; n++) {
+		int first;
+
+		if (!dma_map(raced, PAGE, IOVA)) {
+			CHECK(errno == EFAULT);
+			continue;
+		}
+		mapped++;
+		first = seen(IOVA);
+		CHECK(first >= 'a' && first < 'a' + 8);
+		for (unsigned i = 0; i < 3; i++)
+			CHECK(seen(IOVA) == first);
+		CHECK(dma_unmap(PAGE, IOVA));
+	}
+	racing = false;
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(mapped > 0);
+	CHECK(!munmap(raced, PAGE) && !close(letters));
+	return true;
+}
+
 static const struct test tests[] = {
 	TEST(calls_that_fail_change_nothing),
 	TEST(locked_pages_are_not_discarded),
@@ -519,6 +587,7 @@ static const struct test tests[] = {
 	TEST(a_bar_is_gone_while_memory_is_disabled),
 	TEST(what_is_unmapped_stays_empty),
 	TEST(who_does_not_expect_it_dies_of_it),
+	TEST(a_page_that_is_mapped_in_a_race_stays),
 };
 
 int main(int argc, char **argv)

@@ -318,7 +318,7 @@ static void the_programs_mremap_takes_the_device_along(void **state)
 	take_faults();
 	assert_int_equal(map_at(0, p, 4 * PAGE), 0);
 	q = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	pin_remap_begin(owner, (uintptr_t)p + PAGE, 2 * PAGE);
+	pin_remap_begin(owner, (uintptr_t)p + PAGE, 2 * PAGE, NULL, 0);
 	assert_int_equal(dma_byte(0), -1);
 	assert_true(mremap(p + PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
 	pin_remap_end(owner, (uintptr_t)p + PAGE, 2 * PAGE, (uintptr_t)q);

@@ -239,7 +239,7 @@ static void the_programs_own_mremap_is_followed_by_copies(void **state)
 
 	assert_int_equal(user_map_at(MOCK_BASE, p, 4 * PAGE), 0);
 	assert_int_equal(copy_at(other, ioas, MOCK_BASE, 4 * PAGE, RW, MOCK_BASE), 0);
-	pin_remap_begin(owner, (uintptr_t)p + PAGE, 2 * PAGE);
+	pin_remap_begin(owner, (uintptr_t)p + PAGE, 2 * PAGE, NULL, 0);
 	assert_ptr_equal(mremap(p + PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q), q);
 	pin_remap_end(owner, (uintptr_t)p + PAGE, 2 * PAGE, (uintptr_t)q);
 	b = add_mock(other);

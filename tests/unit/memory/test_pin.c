@@ -358,7 +358,7 @@ static void book_lock_in_order(struct pin_holder *holder)
 
 static void any_number_of_holders_is_locked_in_order(void **state)
 {
-	enum { N = 5 * MOVE_HOLDERS };
+	enum { N = 5 * PIN_HOLDERS };
 	static struct pin_holder_ops ops;
 	static struct book books[N];
 	static struct pin pins[N];
@@ -389,19 +389,21 @@ static void any_number_of_holders_is_locked_in_order(void **state)
 
 static void without_memory_for_the_holders_the_pages_are_lost(void **state)
 {
-	enum { N = MOVE_HOLDERS + 1 };
+	enum { N = PIN_HOLDERS + 1 };
 	static struct book books[N];
 	static struct pin pins[N];
+	uint64_t lost = stats()->lost_pages;
 	char *p = pages(1);
 
 	for (unsigned i = 0; i < N; i++) {
 		pins[i] = pin_at(&books[i], p, PAGE);
 		pin_add(owner, &pins[i]);
 	}
-	alloc_fail_nth(2); /* the first is for the hidden memory */
+	alloc_fail_nth(1);
 	assert_int_equal(pin_keep(owner, (uintptr_t)p, PAGE, PIN_UNMAP), 0);
 	assert_true(alloc_has_failed());
 	alloc_fail_nth(0);
+	assert_int_equal(stats()->lost_pages - lost, 1);
 	assert_int_equal(p[0], 'a');
 	for (unsigned i = 0; i < N; i++) {
 		assert_int_equal(books[i].gets, books[i].puts);
@@ -459,7 +461,7 @@ static void the_programs_own_mremap_is_followed(void **state)
 	char *q;
 
 	pin_add(owner, &pin);
-	pin_remap_begin(owner, (uintptr_t)p, 2 * PAGE);
+	pin_remap_begin(owner, (uintptr_t)p, 2 * PAGE, NULL, 0);
 	seq = pin_move_seq(owner);
 	assert_int_equal(seq & 1, 1);
 	q = mremap(p, 2 * PAGE, 20000 * PAGE, MREMAP_MAYMOVE);
@@ -471,13 +473,13 @@ static void the_programs_own_mremap_is_followed(void **state)
 	assert_ptr_equal(pin_tree_first(owner, (uintptr_t)q, (uintptr_t)q), &pin);
 
 	/* one that fails */
-	pin_remap_begin(owner, (uintptr_t)q, 2 * PAGE);
+	pin_remap_begin(owner, (uintptr_t)q, 2 * PAGE, NULL, 0);
 	pin_remap_end(owner, (uintptr_t)q, 2 * PAGE, (uintptr_t)q);
 	assert_int_equal(pin.addr, (uintptr_t)q);
 	pin_del(owner, &pin);
 
 	/* and with nothing pinned */
-	pin_remap_begin(owner, (uintptr_t)q, PAGE);
+	pin_remap_begin(owner, (uintptr_t)q, PAGE, NULL, 0);
 	pin_remap_end(owner, (uintptr_t)q, PAGE, (uintptr_t)q);
 	munmap(q, 20000 * PAGE);
 }
