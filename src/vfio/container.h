@@ -55,11 +55,12 @@ void type1_detach(struct type1 *t, struct rf_group *group);
 long type1_ioctl(struct type1 *t, struct file_caller *caller, unsigned int cmd, unsigned long arg);
 int type1_dirty_ioctl(struct type1 *t, struct file_caller *caller, unsigned long arg);
 
-/* dirty.c: every page of every mapping in [first, last] is dirty; see there. */
+/* dirty.c: every page of a mapping is dirty, in a bitmap that begins with @first; see there. */
 struct vfio_bitmap;
+struct area_info;
 int dirty_check_bitmap(const struct vfio_bitmap *bitmap, uint64_t size);
-int dirty_report(struct type1 *t, struct file_caller *caller, const struct vfio_bitmap *bitmap,
-		 uint64_t first, uint64_t last);
+int dirty_report_mapping(struct file_caller *caller, const struct vfio_bitmap *bitmap,
+			 uint64_t first, const struct area_info *area);
 /* Most pages one mapping may have while it is tracked. */
 #define DIRTY_MAX_PAGES (1ull << 31)
 #define DIRTY_MAX_BYTES (DIRTY_MAX_PAGES / 8)

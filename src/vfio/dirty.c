@@ -68,17 +68,24 @@ static int dirty_set(struct file_caller *caller, uintptr_t data, uint64_t bit, u
 	return 0;
 }
 
-int dirty_report(struct type1 *t, struct file_caller *caller, const struct vfio_bitmap *bitmap,
-		 uint64_t first, uint64_t last)
+int dirty_report_mapping(struct file_caller *caller, const struct vfio_bitmap *bitmap,
+			 uint64_t first, const struct area_info *area)
 {
 	unsigned shift = (unsigned)__builtin_ctzll(bitmap->pgsize);
+
+	return dirty_set(caller, (uintptr_t)bitmap->data, (area->first - first) >> shift,
+			 (area->last - area->first + 1) >> shift);
+}
+
+static int dirty_report(struct type1 *t, struct file_caller *caller,
+			const struct vfio_bitmap *bitmap, uint64_t first, uint64_t last)
+{
 	struct area_info area;
 	uint64_t from = first;
 	int ret;
 
 	while (ioas_find_first(t->ioas, from, last, &area)) {
-		ret = dirty_set(caller, (uintptr_t)bitmap->data, (area.first - first) >> shift,
-				(area.last - area.first + 1) >> shift);
+		ret = dirty_report_mapping(caller, bitmap, first, &area);
 		if (ret)
 			return ret;
 		if (area.last >= last)

@@ -315,6 +315,44 @@ static bool type1_begins_inside(struct type1 *t, uint64_t first)
 	return ioas_find(t->ioas, first, &area) && area.first != first;
 }
 
+/* Take the mappings of [first, last] away, and count them off; *unmapped bytes. */
+static int type1_drop(struct type1 *t, uint64_t first, uint64_t last, uint64_t *unmapped)
+{
+	int ret = ioas_unmap_range(t->ioas, first, last,
+				   t->v2 ? IOAS_CUT_REFUSE : IOAS_CUT_BY_FIRST, false, unmapped);
+
+	if (ret || !*unmapped)
+		return ret;
+	type1_uncharge(t, *unmapped);
+	t->entries--;
+	if (t->nr_stale)
+		type1_prune_stale(t);
+	return 0;
+}
+
+/*
+ * The same, telling which pages are dirty. One mapping after the other, as Linux does it:
+ * when the bitmap ends early, those before are gone.
+ */
+static int type1_drop_dirty(struct type1 *t, struct file_caller *caller,
+			    const struct vfio_bitmap *bitmap, uint64_t first, uint64_t last,
+			    uint64_t *unmapped)
+{
+	struct area_info area;
+	uint64_t one;
+	int ret = 0;
+
+	*unmapped = 0;
+	while (!ret && ioas_find_first(t->ioas, first, last, &area)) {
+		ret = dirty_report_mapping(caller, bitmap, first, &area);
+		if (!ret)
+			ret = type1_drop(t, area.first, area.last, &one);
+		if (!ret)
+			*unmapped += one;
+	}
+	return ret;
+}
+
 static int type1_unmap_range(struct type1 *t, struct file_caller *caller,
 			     struct vfio_iommu_type1_dma_unmap *unmap,
 			     const struct vfio_bitmap *bitmap)
@@ -349,25 +387,13 @@ static int type1_unmap_range(struct type1 *t, struct file_caller *caller,
 		unmap->size = unmapped;
 		return ret;
 	}
-	if (bitmap) {
-		if (type1_would_split(t, first, last))
-			return -EINVAL;
-		ret = dirty_report(t, caller, bitmap, first, last);
-		if (ret)
-			return ret;
-	}
-	ret = ioas_unmap_range(t->ioas, first, last, t->v2 ? IOAS_CUT_REFUSE : IOAS_CUT_BY_FIRST,
-			       false, &unmapped);
-	if (ret)
-		return ret;
-	if (unmapped) {
-		type1_uncharge(t, unmapped);
-		t->entries--;
-	}
-	unmap->size = unmapped;
-	if (t->nr_stale)
-		type1_prune_stale(t);
-	return 0;
+	if (bitmap && type1_would_split(t, first, last))
+		return -EINVAL;
+	ret = bitmap ? type1_drop_dirty(t, caller, bitmap, first, last, &unmapped) :
+		       type1_drop(t, first, last, &unmapped);
+	if (!ret)
+		unmap->size = unmapped;
+	return ret;
 }
 
 static int type1_read_bitmap(struct file_caller *caller,

@@ -164,7 +164,7 @@ class Linux:
         "--device", "edu,bus=pair,addr=0.1",
         "--device", "pcie-root-port,addr=0x8,id=single,chassis=2,x-speed=2_5",
         "--device", "edu,bus=single,addr=0.0",
-        "--append", "hugepages=8",
+        "--append", "hugepages=8 vfio_iommu_type1.dma_entry_limit=1024",
         *[word for address in DEVICES.values() for word in ("--bind", address)],
     ]
 

@@ -300,6 +300,37 @@ static void unmap_hands_out_the_last_dirty_bits(void **state)
 	assert_int_equal(rig_ioctl(&f->rig, f->c, VFIO_IOMMU_UNMAP_DMA, &req), -EINVAL);
 }
 
+/* As Linux has it: the mappings whose bits were written are gone, the others are not. */
+static void unmap_that_cannot_write_bits_stops_there(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *bits = (uint8_t *)f->mem + 250 * K;
+	struct {
+		struct vfio_iommu_type1_dma_unmap u;
+		struct vfio_bitmap b;
+	} req = {
+		.u = { .argsz = sizeof(req),
+		       .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		       .size = 32768 * K * 2 },
+		.b = { .pgsize = K, .size = 2 * K, .data = (void *)bits },
+	};
+	uint64_t got;
+
+	assert_int_equal(mprotect(bits + K, K, PROT_NONE), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(map(f, RW, 0, i * 16384 * K, 8 * K), 0);
+	assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0);
+	assert_int_equal(rig_ioctl(&f->rig, f->c, VFIO_IOMMU_UNMAP_DMA, &req), -EFAULT);
+	assert_int_equal(req.u.size, 32768 * K * 2);
+	assert_int_equal(bits[0], 0xff);
+	assert_int_equal(bits[2 * 1024], 0xff);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(unmap(f, 0, i * 16384 * K, 8 * K, &got), 0);
+		assert_int_equal(got, i < 2 ? 0 : 8 * K);
+	}
+	assert_int_equal(mprotect(bits + K, K, PROT_READ | PROT_WRITE), 0);
+}
+
 static void bad_pointers_are_efault(void **state)
 {
 	struct fixture *f = *state;
@@ -368,6 +399,7 @@ int main(void)
 						teardown),
 		T(mapped_pages_are_dirty_pages),
 		T(unmap_hands_out_the_last_dirty_bits),
+		T(unmap_that_cannot_write_bits_stops_there),
 		T(bad_pointers_are_efault),
 		T(unwritable_answer_is_efault),
 		T(info_tells_both_versions_of_the_range_list),
