@@ -109,6 +109,53 @@ static int domain_reserve_ranges(struct rf_ioas *ioas, const struct domain *doma
 	return ret;
 }
 
+static struct ioas_domain *node_domain(const struct tree_node *node)
+{
+	return tree_entry(node, struct ioas_domain, node);
+}
+
+static bool domain_less(const struct tree_node *a, const struct tree_node *b)
+{
+	return (uintptr_t)node_domain(a)->domain < (uintptr_t)node_domain(b)->domain;
+}
+
+static bool domain_update(struct tree_node *node)
+{
+	return false;
+}
+
+static const struct tree_ops domain_tree_ops = { .less = domain_less, .update = domain_update };
+
+static unsigned *space_pages(struct rf_ioas *ioas, const struct ioas_domain *d)
+{
+	return &ioas->domain_pages[__builtin_ctzll(iommu_kind_page(domain_kind(d->domain)))];
+}
+
+/* A shared one comes first, so that looking for it ends with the first that is not. */
+static void space_link(struct rf_ioas *ioas, struct ioas_domain *d)
+{
+	struct ioas_domain **link = &ioas->domains;
+
+	while (!d->shared && *link && (*link)->shared)
+		link = &(*link)->next;
+	d->link = link;
+	d->next = *link;
+	if (d->next)
+		d->next->link = &d->next;
+	*link = d;
+	tree_insert(&ioas->by_domain, &d->node, &domain_tree_ops);
+	++*space_pages(ioas, d);
+}
+
+static void space_unlink(struct rf_ioas *ioas, struct ioas_domain *d)
+{
+	--*space_pages(ioas, d);
+	tree_remove(&ioas->by_domain, &d->node, &domain_tree_ops);
+	*d->link = d->next;
+	if (d->next)
+		d->next->link = d->link;
+}
+
 static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, uint32_t flags,
 			    bool shared, struct ioas_domain **out)
 {
@@ -143,8 +190,7 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 		goto unreserve;
 
 	d->shared = shared;
-	d->next = ioas->domains;
-	ioas->domains = d;
+	space_link(ioas, d);
 	if (alignment > ioas->alignment)
 		ioas->alignment = alignment;
 	*out = d;
@@ -159,23 +205,24 @@ free_d:
 	return ret;
 }
 
-static struct ioas_domain **space_find_domain(struct rf_ioas *ioas, const struct domain *domain)
+/* One of those that have been added. */
+static struct ioas_domain *space_find_domain(struct rf_ioas *ioas, const struct domain *domain)
 {
-	struct ioas_domain **link = &ioas->domains;
+	struct tree_node *node = ioas->by_domain.root;
 
-	while ((*link)->domain != domain) {
-		link = &(*link)->next;
-		assert(*link);
+	while (node_domain(node)->domain != domain) {
+		node = (uintptr_t)domain < (uintptr_t)node_domain(node)->domain ? node->left :
+										  node->right;
+		assert(node);
 	}
-	return link;
+	return node_domain(node);
 }
 
-static void space_del_domain(struct rf_ioas *ioas, struct ioas_domain **link)
+static void space_del_domain(struct rf_ioas *ioas, struct ioas_domain *d)
 {
-	struct ioas_domain *d = *link;
 	int ret;
 
-	*link = d->next;
+	space_unlink(ioas, d);
 	ranges_unreserve(ioas, d->domain);
 	domain_free(d->domain);
 	alloc_small_free(d, sizeof(*d));
@@ -192,10 +239,10 @@ int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct 
 	int ret = 0;
 
 	pthread_mutex_lock(&ioas->lock);
-	for (d = ioas->domains; d; d = d->next)
-		if (d->shared && domain_kind(d->domain) == kind)
+	for (d = ioas->domains; d && d->shared; d = d->next)
+		if (domain_kind(d->domain) == kind)
 			break;
-	if (!d)
+	if (!d || !d->shared)
 		ret = space_add_domain(ioas, kind, 0, true, &d);
 	if (!ret) {
 		d->users++;
@@ -207,12 +254,12 @@ int ioas_get_domain(struct rf_ioas *ioas, const struct iommu_kind *kind, struct 
 
 void ioas_put_domain(struct rf_ioas *ioas, struct domain *domain)
 {
-	struct ioas_domain **link;
+	struct ioas_domain *d;
 
 	pthread_mutex_lock(&ioas->lock);
-	link = space_find_domain(ioas, domain);
-	if (!--(*link)->users)
-		space_del_domain(ioas, link);
+	d = space_find_domain(ioas, domain);
+	if (!--d->users)
+		space_del_domain(ioas, d);
 	pthread_mutex_unlock(&ioas->lock);
 }
 

@@ -3,9 +3,10 @@
  * What may be mapped where: reserved ranges, allowed ranges, alignment.
  *
  * Reserved ranges belong to devices and domains and may overlap; what none of
- * them covers may be mapped, and is kept as a list in order (ioas->ranges). The
- * list has room for one range more than reserved ones fit, so taking reserved
- * ranges away needs no memory.
+ * them covers may be mapped, and is kept as a list in order (ioas->ranges). Thousands
+ * may reserve the same few ranges, so who reserved what is kept in a tree, and each
+ * range that is reserved at all as a hole, with a count. The list of what may be mapped has room
+ * for one range more than holes fit, so taking reserved ranges away needs no memory.
  *
  * Allowed ranges only bind the space where it chooses IOVAs; no reserved range
  * may touch one. Nor may one touch a window (window.c): in a windowed space those are
@@ -17,27 +18,56 @@
 
 #include "ioas/space.h"
 
-#define FIRST_RESERVED 16
+#define FIRST_HOLES 16
+
+static struct reserved *reserved_of(const struct tree_node *node)
+{
+	return tree_entry(node, struct reserved, node);
+}
+
+static bool reserved_less(const struct tree_node *a, const struct tree_node *b)
+{
+	uintptr_t x = (uintptr_t)reserved_of(a)->who;
+	uintptr_t y = (uintptr_t)reserved_of(b)->who;
+
+	return x < y || (x == y && a < b);
+}
+
+static bool reserved_update(struct tree_node *node)
+{
+	return false;
+}
+
+static const struct tree_ops reserved_ops = { .less = reserved_less, .update = reserved_update };
 
 int ranges_init(struct rf_ioas *ioas)
 {
-	ioas->ranges = alloc_direct((FIRST_RESERVED + 1) * sizeof(struct iommu_range));
-	ioas->reserved = alloc_direct(FIRST_RESERVED * sizeof(struct reserved));
-	if (!ioas->ranges || !ioas->reserved) {
+	ioas->ranges = alloc_direct((FIRST_HOLES + 1) * sizeof(struct iommu_range));
+	ioas->holes = alloc_direct(FIRST_HOLES * sizeof(struct hole));
+	if (!ioas->ranges || !ioas->holes) {
 		ranges_destroy(ioas);
 		return -ENOMEM;
 	}
-	ioas->max_reserved = FIRST_RESERVED;
+	ioas->max_holes = FIRST_HOLES;
 	ioas->ranges[0] = (struct iommu_range){ 0, UINT64_MAX };
 	ioas->nr_ranges = 1;
 	ioas->alignment = 1;
 	return 0;
 }
 
+static void reserved_free(struct rf_ioas *ioas, struct reserved *reserved)
+{
+	tree_remove(&ioas->reserved, &reserved->node, &reserved_ops);
+	ioas->nr_reserved--;
+	alloc_small_free(reserved, sizeof(*reserved));
+}
+
 void ranges_destroy(struct rf_ioas *ioas)
 {
+	while (ioas->reserved.root)
+		reserved_free(ioas, reserved_of(ioas->reserved.root));
 	alloc_direct_free(ioas->ranges);
-	alloc_direct_free(ioas->reserved);
+	alloc_direct_free(ioas->holes);
 	alloc_direct_free(ioas->allowed);
 	alloc_direct_free(ioas->windows);
 }
@@ -67,25 +97,81 @@ static void ranges_punch(struct rf_ioas *ioas, const struct iommu_range *hole)
 	ioas->nr_ranges = ioas->nr_ranges - (to - from) + nr;
 }
 
-static int ranges_grow(struct rf_ioas *ioas)
+static int holes_grow(struct rf_ioas *ioas)
 {
-	unsigned max = ioas->max_reserved * 2;
-	struct reserved *reserved = alloc_direct(max * sizeof(*reserved));
+	unsigned max = ioas->max_holes * 2;
+	struct hole *holes = alloc_direct(max * sizeof(*holes));
 	struct iommu_range *ranges = alloc_direct((max + 1) * sizeof(*ranges));
 
-	if (!reserved || !ranges) {
-		alloc_direct_free(reserved);
+	if (!holes || !ranges) {
+		alloc_direct_free(holes);
 		alloc_direct_free(ranges);
 		return -ENOMEM;
 	}
-	memcpy(reserved, ioas->reserved, ioas->nr_reserved * sizeof(*reserved));
+	memcpy(holes, ioas->holes, ioas->nr_holes * sizeof(*holes));
 	memcpy(ranges, ioas->ranges, ioas->nr_ranges * sizeof(*ranges));
-	alloc_direct_free(ioas->reserved);
+	alloc_direct_free(ioas->holes);
 	alloc_direct_free(ioas->ranges);
-	ioas->reserved = reserved;
+	ioas->holes = holes;
 	ioas->ranges = ranges;
-	ioas->max_reserved = max;
+	ioas->max_holes = max;
 	return 0;
+}
+
+static bool range_before(const struct iommu_range *a, const struct iommu_range *b)
+{
+	return a->first < b->first || (a->first == b->first && a->last < b->last);
+}
+
+/* Where @range is among the holes (true), or belongs. */
+static bool hole_find(const struct rf_ioas *ioas, const struct iommu_range *range, unsigned *at)
+{
+	unsigned low = 0;
+	unsigned high = ioas->nr_holes;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (range_before(&ioas->holes[mid].range, range))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*at = low;
+	return low < ioas->nr_holes && !range_before(range, &ioas->holes[low].range);
+}
+
+/* One more wants @range not to be mapped: 0 or -ENOMEM. */
+static int hole_get(struct rf_ioas *ioas, const struct iommu_range *range)
+{
+	unsigned at;
+
+	if (hole_find(ioas, range, &at)) {
+		ioas->holes[at].count++;
+		return 0;
+	}
+	if (ioas->nr_holes == ioas->max_holes && holes_grow(ioas))
+		return -ENOMEM;
+	memmove(&ioas->holes[at + 1], &ioas->holes[at],
+		(ioas->nr_holes - at) * sizeof(*ioas->holes));
+	ioas->holes[at] = (struct hole){ *range, 1 };
+	ioas->nr_holes++;
+	ranges_punch(ioas, range);
+	return 0;
+}
+
+/* One less. True: nobody wants it any more. */
+static bool hole_put(struct rf_ioas *ioas, const struct iommu_range *range)
+{
+	unsigned at;
+
+	hole_find(ioas, range, &at);
+	if (--ioas->holes[at].count)
+		return false;
+	ioas->nr_holes--;
+	memmove(&ioas->holes[at], &ioas->holes[at + 1],
+		(ioas->nr_holes - at) * sizeof(*ioas->holes));
+	return true;
 }
 
 static bool ranges_touch(const struct iommu_range *a, const struct iommu_range *b)
@@ -95,36 +181,55 @@ static bool ranges_touch(const struct iommu_range *a, const struct iommu_range *
 
 int ranges_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who)
 {
-	struct reserved reserved = { { first, last }, who };
+	const struct iommu_range range = { first, last };
 	struct part *part = part_from(ioas, first);
+	struct reserved *reserved;
 
 	if ((part && part->seg.first <= last) || windows_touch(ioas, first, last))
 		return -EADDRINUSE;
 	for (unsigned i = 0; i < ioas->nr_allowed; i++)
-		if (ranges_touch(&ioas->allowed[i], &reserved.range))
+		if (ranges_touch(&ioas->allowed[i], &range))
 			return -EADDRINUSE;
-	/* one object a range, on Linux */
-	if (alloc_should_fail() || (ioas->nr_reserved == ioas->max_reserved && ranges_grow(ioas)))
+	reserved = alloc_small(sizeof(*reserved)); /* one object a range, as on Linux */
+	if (!reserved)
 		return -ENOMEM;
-	ioas->reserved[ioas->nr_reserved++] = reserved;
-	ranges_punch(ioas, &reserved.range);
+	if (hole_get(ioas, &range)) {
+		alloc_small_free(reserved, sizeof(*reserved));
+		return -ENOMEM;
+	}
+	reserved->range = range;
+	reserved->who = who;
+	tree_insert(&ioas->reserved, &reserved->node, &reserved_ops);
+	ioas->nr_reserved++;
 	return 0;
+}
+
+/* Some range of @who's, or NULL. */
+static struct reserved *reserved_find(const struct rf_ioas *ioas, const void *who)
+{
+	struct tree_node *node = ioas->reserved.root;
+
+	while (node && reserved_of(node)->who != who)
+		node = (uintptr_t)who < (uintptr_t)reserved_of(node)->who ? node->left :
+									    node->right;
+	return node ? reserved_of(node) : NULL;
 }
 
 void ranges_unreserve(struct rf_ioas *ioas, const void *who)
 {
-	unsigned nr = 0;
+	struct reserved *reserved;
+	bool gone = false;
 
-	for (unsigned i = 0; i < ioas->nr_reserved; i++)
-		if (ioas->reserved[i].who != who)
-			ioas->reserved[nr++] = ioas->reserved[i];
-	if (nr == ioas->nr_reserved)
+	while ((reserved = reserved_find(ioas, who))) {
+		gone |= hole_put(ioas, &reserved->range);
+		reserved_free(ioas, reserved);
+	}
+	if (!gone)
 		return;
-	ioas->nr_reserved = nr;
 	ioas->ranges[0] = (struct iommu_range){ 0, UINT64_MAX };
 	ioas->nr_ranges = 1;
-	for (unsigned i = 0; i < nr; i++)
-		ranges_punch(ioas, &ioas->reserved[i].range);
+	for (unsigned i = 0; i < ioas->nr_holes; i++)
+		ranges_punch(ioas, &ioas->holes[i].range);
 }
 
 int ioas_reserve(struct rf_ioas *ioas, uint64_t first, uint64_t last, const void *who)
@@ -295,9 +400,9 @@ int ioas_realign(struct rf_ioas *ioas)
 {
 	uint64_t alignment = ioas->no_large_pages ? PAGE_MASK + 1 : 1;
 
-	for (struct ioas_domain *d = ioas->domains; d; d = d->next)
-		if (iommu_kind_page(domain_kind(d->domain)) > alignment)
-			alignment = iommu_kind_page(domain_kind(d->domain));
+	for (unsigned i = 0; i < PAGE_SIZES; i++)
+		if (ioas->domain_pages[i] && 1ull << i > alignment)
+			alignment = 1ull << i;
 	if (accesses_alignment(ioas) > alignment)
 		alignment = accesses_alignment(ioas);
 	if (alignment > ioas->alignment && !areas_aligned(ioas, alignment))

@@ -103,26 +103,45 @@ _Static_assert(offsetof(struct part, user_addr) + sizeof(uintptr_t) <=
 
 /**
  * struct ioas_domain - a domain of an address space
+ * @node: in ioas->by_domain
  * @shared: it came by ioas_get_domain()
  * @users: ioas_get_domain() less ioas_put_domain()
  * @hardware: windows of the IOMMU's own
+ * @next: in ioas->domains
+ * @link: what points to it there
  */
 struct ioas_domain {
+	struct tree_node node;
 	struct domain *domain;
 	bool shared;
 	unsigned users;
 	struct iommu_windows hardware;
 	struct ioas_domain *next;
+	struct ioas_domain **link;
 };
 
 /**
- * struct reserved - a range that may not be mapped
- * @who: a device, a domain, or NULL
+ * struct reserved - a range that somebody does not want to be mapped
+ * @node: in ioas->reserved
+ * @who: a device, a domain, or NULL: for good
  */
 struct reserved {
+	struct tree_node node;
 	struct iommu_range range;
 	const void *who;
 };
+
+/**
+ * struct hole - the same range as often as it is reserved
+ * @count: how often, not 0
+ */
+struct hole {
+	struct iommu_range range;
+	uint64_t count;
+};
+
+/* Pages of a domain are at most as large as the processor's. */
+#define PAGE_SIZES 13
 
 struct access_link;
 
@@ -136,12 +155,16 @@ struct access_link;
  * @alignment: of IOVA, length and page offset of mappings
  * @no_large_pages: IOMMU_OPTION_HUGE_PAGES 0
  * @windowed: only windows may be mapped; it changes once at most, with the lock held
- * @domains: those that hold every mapping
+ * @domains: those that hold every mapping, shared ones first
+ * @by_domain: the same, found by their domain
+ * @domain_pages: how many have pages of 1 << index bytes as their smallest
  * @ranges: what may be mapped: all that is not reserved, in order
- * @nr_ranges: how many; there is room for one more than reserved ranges fit
- * @reserved: in no order
+ * @nr_ranges: how many; there is room for one more than holes fit
+ * @reserved: by who reserved it
  * @nr_reserved: how many
- * @max_reserved: how many fit
+ * @holes: what is reserved, each range once, in order
+ * @nr_holes: how many
+ * @max_holes: how many fit
  * @allowed: where the space may choose, in order
  * @nr_allowed: how many; 0: anywhere
  * @accesses: those attached, by rising id
@@ -164,11 +187,15 @@ struct rf_ioas {
 	bool no_large_pages;
 	atomic_bool windowed;
 	struct ioas_domain *domains;
+	struct tree by_domain;
+	unsigned domain_pages[PAGE_SIZES];
 	struct iommu_range *ranges;
 	unsigned nr_ranges;
-	struct reserved *reserved;
+	struct tree reserved;
 	unsigned nr_reserved;
-	unsigned max_reserved;
+	struct hole *holes;
+	unsigned nr_holes;
+	unsigned max_holes;
 	struct iommu_range *allowed;
 	unsigned nr_allowed;
 	struct access_link *accesses;

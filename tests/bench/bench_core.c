@@ -375,6 +375,39 @@ static void bench_windows(void)
 	rf_ioas_free(windowed);
 }
 
+#define FEW_DOMAINS  100u
+#define MANY_DOMAINS 10000u
+
+/* One space, a page table for each of many devices: all go, oldest first. In ns each. */
+static double domains_go(unsigned nr)
+{
+	static struct domain *domains[MANY_DOMAINS];
+	struct rf_ioas *shared;
+	double start, each;
+
+	must(ioas_new(&shared), "new");
+	for (unsigned i = 0; i < nr; i++)
+		must(ioas_add_domain(shared, iommu_kind_find(NULL), 0, &domains[i]), "add domain");
+	start = now();
+	for (unsigned i = 0; i < nr; i++)
+		ioas_del_domain(shared, domains[i]);
+	each = (now() - start) / nr;
+	rf_ioas_free(shared);
+	return each;
+}
+
+static void bench_domains(void)
+{
+	double few[BATCHES], many[BATCHES];
+
+	for (unsigned i = 0; i < BATCHES; i++) {
+		few[i] = domains_go(FEW_DOMAINS);
+		many[i] = domains_go(MANY_DOMAINS);
+	}
+	row("destroy a page table of 10,000 in a space", median_of(many, BATCHES), "ns",
+	    median_of(few, BATCHES), "one of 100", "<= 3 times that");
+}
+
 static void bench_full(void)
 {
 	uint64_t unmapped;
@@ -429,6 +462,7 @@ int main(void)
 	bench_translate();
 	bench_user();
 	bench_windows();
+	bench_domains();
 	rows_end();
 
 	ioas_put_domain(ioas, domain);

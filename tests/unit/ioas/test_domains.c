@@ -3,7 +3,10 @@
  * Several domains in one address space: all hold every mapping, and what may be
  * mapped is what all can address.
  */
+#include "../random.h"
 #include "fixture.h"
+#include "ioas/domains.h"
+#include "ioas/space.h"
 
 static struct domain *get(const char *kind)
 {
@@ -197,6 +200,103 @@ static void a_map_that_fails_in_the_second_domain_leaves_the_first(void **state)
 	ioas_put_domain(ioas, other);
 }
 
+/* Who reserved what, as a plain list. */
+enum { WHOS = 24, OF_EACH = 3, UNITS = 64 };
+
+struct wish {
+	uint64_t first;
+	uint64_t last;
+};
+
+static struct wish wishes[WHOS][OF_EACH];
+static unsigned nr_wishes[WHOS];
+
+static bool is_reserved(uint64_t unit)
+{
+	for (unsigned w = 0; w < WHOS; w++)
+		for (unsigned i = 0; i < nr_wishes[w]; i++)
+			if (wishes[w][i].first <= unit && unit <= wishes[w][i].last)
+				return true;
+	return false;
+}
+
+static void ranges_are_those_of_the_list(void)
+{
+	struct iommu_range ranges[UNITS + 2];
+	unsigned nr = ioas_ranges(ioas, ranges, UNITS + 2), n = 0;
+
+	for (uint64_t unit = 0; unit <= UNITS; unit++) {
+		bool begins = !is_reserved(unit) && (!unit || is_reserved(unit - 1));
+		bool ends = !is_reserved(unit) && (unit == UNITS || is_reserved(unit + 1));
+
+		if (begins)
+			assert_true(n < nr && ranges[n].first == unit * PAGE);
+		if (ends)
+			assert_true(ranges[n++].last ==
+				    (unit == UNITS ? UINT64_MAX : (unit + 1) * PAGE - 1));
+	}
+	assert_int_equal(n, nr);
+}
+
+/* Many want the same few ranges, others overlap. */
+static void reserved_ranges_are_like_a_plain_list(void **state)
+{
+	uint64_t rnd = 11;
+
+	memset(nr_wishes, 0, sizeof(nr_wishes));
+	for (unsigned step = 0; step < 4000; step++) {
+		unsigned w = (unsigned)random_below(&rnd, WHOS);
+		struct wish wish = { .first = random_below(&rnd, UNITS) };
+
+		if (random_below(&rnd, 4) == 0 || nr_wishes[w] == OF_EACH) {
+			ioas_unreserve(ioas, &nr_wishes[w]);
+			nr_wishes[w] = 0;
+		} else {
+			wish.first -= random_below(&rnd, 2) ? wish.first % 16 : 0;
+			wish.last = wish.first + random_below(&rnd, 4);
+			wish.last = wish.last < UNITS ? wish.last : UNITS - 1;
+			assert_int_equal(ioas_reserve(ioas, wish.first * PAGE,
+						      (wish.last + 1) * PAGE - 1, &nr_wishes[w]),
+					 0);
+			wishes[w][nr_wishes[w]++] = wish;
+		}
+		ranges_are_those_of_the_list();
+	}
+	for (unsigned w = 0; w < WHOS; w++)
+		ioas_unreserve(ioas, &nr_wishes[w]);
+	assert_int_equal(ioas->nr_holes, 0);
+	/* what is nobody's goes with the space */
+	assert_int_equal(ioas_reserve(ioas, 0, PAGE - 1, NULL), 0);
+}
+
+/* Any order, and those that are shared are found among those that are not. */
+static void domains_go_in_any_order(void **state)
+{
+	static const char *const kinds[] = { "x86", "x86-39" };
+	struct domain *own[60], *shared[2];
+
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(ioas_add_domain(ioas, iommu_kind_find(kinds[i % 2]), 0, &own[i]),
+				 0);
+	for (unsigned i = 0; i < 2; i++)
+		shared[i] = get(kinds[i]);
+	assert_int_equal(map_blind(0, PAGE), 0);
+	assert_ptr_equal(get(kinds[0]), shared[0]);
+	ioas_put_domain(ioas, shared[0]);
+	for (unsigned i = 0; i < 60; i++) {
+		assert_true(leads(own[i * 7 % 60], 0) && leads(shared[0], 0));
+		ioas_del_domain(ioas, own[i * 7 % 60]);
+	}
+	assert_ptr_equal(get(kinds[1]), shared[1]);
+	ioas_put_domain(ioas, shared[1]);
+	assert_int_equal(map_blind(1ull << 40, PAGE), -EINVAL);
+	ioas_put_domain(ioas, shared[1]);
+	assert_int_equal(map_blind(1ull << 40, PAGE), 0);
+	ioas_put_domain(ioas, shared[0]);
+	assert_null(ioas->domains);
+	assert_int_equal(ioas->nr_reserved, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_bare, drop_space)
 
 int main(void)
@@ -211,6 +311,8 @@ int main(void)
 		TEST(a_mapping_across_the_reserved_range_refuses_a_domain),
 		TEST(each_allocation_of_a_new_domain_may_fail),
 		TEST(a_map_that_fails_in_the_second_domain_leaves_the_first),
+		TEST(reserved_ranges_are_like_a_plain_list),
+		TEST(domains_go_in_any_order),
 	};
 
 	return cmocka_run_group_tests_name("domains", tests, NULL, NULL);
