@@ -133,6 +133,8 @@ atomic_uint config_memory_changes;
 /* In D3 a function answers no memory access, whatever COMMAND says. */
 bool config_memory_enabled(const struct rf_device *dev)
 {
+	if (atomic_load_explicit(&dev->asleep, memory_order_relaxed))
+		return false;
 	if (dev->cap_pm && (config_byte(dev, dev->cap_pm + PM_CTRL) & PM_CTRL_STATE) == 3)
 		return false;
 	return config_byte(dev, CFG_COMMAND) & COMMAND_MEMORY;
@@ -143,6 +145,17 @@ static void config_memory_compare(const struct rf_device *dev, bool before)
 {
 	if (config_memory_enabled(dev) != before)
 		atomic_fetch_add(&config_memory_changes, 1);
+}
+
+void device_set_asleep(struct rf_device *dev, bool asleep)
+{
+	bool enabled;
+
+	device_lock(dev);
+	enabled = config_memory_enabled(dev);
+	atomic_store_explicit(&dev->asleep, asleep, memory_order_relaxed);
+	config_memory_compare(dev, enabled);
+	device_unlock(dev);
 }
 
 /* Everything but what firmware wrote once, which nobody would write again. */

@@ -155,6 +155,7 @@ struct rf_device {
 	_Atomic unsigned switches; /* counted before a domain goes in: of this or of a PASID */
 	struct domain *next_domain; /* between device_prepare_attach() and what ends it */
 	struct device_pasids *pasids; /* the same for each PASID, or NULL: see pasid.c */
+	atomic_bool asleep; /* device_set_asleep() */
 	atomic_bool gone; /* the hardware was removed: DMA refused, registers read as ones */
 	_Atomic(struct rf_owner *) owner; /* whose memory it used last; the machine may preset it */
 	_Atomic unsigned complaints; /* lines already logged */
@@ -251,6 +252,8 @@ static inline void device_unlock(struct rf_device *dev)
 uint32_t config_read(struct rf_device *dev, unsigned off, unsigned size);
 void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned size);
 bool config_memory_enabled(const struct rf_device *dev);
+/* Mapped BARs are out of reach while the program lets the device sleep. Takes the lock. */
+void device_set_asleep(struct rf_device *dev, bool asleep);
 /* Counts how often config_memory_enabled() has changed, of whatever device: who shows BARs looks. */
 extern atomic_uint config_memory_changes;
 

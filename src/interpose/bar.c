@@ -344,6 +344,10 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	if ((of->oflags & O_ACCMODE) == O_WRONLY ||
 	    ((of->oflags & O_ACCMODE) == O_RDONLY && (flags & MAP_SHARED) && (prot & PROT_WRITE)))
 		goto refused;
+	/* Linux shares no mapping of a descriptor that cannot write, and VFIO has no other */
+	ret = -EINVAL;
+	if ((of->oflags & O_ACCMODE) == O_RDONLY)
+		goto refused;
 	ret = view_describe(&view, of->file, (uint64_t)off, len, flags, &memfd);
 	if (ret)
 		goto refused;

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/hidden.h"
@@ -50,6 +52,76 @@ static int eventfd_dup(int fd, struct eventfd *out)
 	}
 	*out = (struct eventfd){ .hidden = hidden, .blocks = !(flags & O_NONBLOCK) };
 	return 0;
+}
+
+/* "eventfd-id:" + a number, unless the kernel is older than 5.2. */
+static unsigned long eventfd_id_of(int fd)
+{
+	char path[40], text[256];
+	unsigned long id = EVENTFD_NO_ID;
+	const char *at;
+	ssize_t n;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (info < 0)
+		return EVENTFD_NO_ID;
+	n = sys_read(info, text, sizeof(text) - 1);
+	sys_close(info);
+	text[n < 0 ? 0 : n] = '\0';
+	at = strstr(text, "eventfd-id:");
+	if (at && sscanf(at, "eventfd-id: %lu", &id) == 1)
+		return id + 1; /* the first one is 0 */
+	return EVENTFD_NO_ID;
+}
+
+unsigned long eventfd_id(const struct eventfd *ev)
+{
+	unsigned token = hidden_enter();
+	unsigned long id = eventfd_id_of(hidden_number(ev->hidden));
+
+	hidden_leave(token);
+	return id;
+}
+
+/* What getdents64 gives: a record. */
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+/* Whether one of the descriptors listed in @buf is the program's, and of counter @id. */
+static bool entries_have(const char *buf, long n, unsigned long id, int floor)
+{
+	for (long at = 0; at < n;) {
+		const struct entry *entry = (const void *)(buf + at);
+		int fd = -1;
+
+		if (sscanf(entry->name, "%d", &fd) == 1 && fd < floor && eventfd_is(fd) &&
+		    eventfd_id_of(fd) == id)
+			return true;
+		at += entry->length;
+	}
+	return false;
+}
+
+bool eventfd_is_orphan(const struct eventfd *ev)
+{
+	_Alignas(8) char buf[1024];
+	unsigned long id = eventfd_id(ev);
+	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool found = id == EVENTFD_NO_ID || dir < 0;
+	long n;
+
+	while (!found && (n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		found = entries_have(buf, n, id, hidden_floor());
+	if (dir >= 0)
+		sys_close(dir);
+	return !found;
 }
 
 int eventfd_take(int fd, struct eventfd *out)

@@ -23,7 +23,9 @@ struct eventfd {
 	bool blocks;
 };
 
-#define EVENTFD_NONE ((struct eventfd){ .hidden = NULL })
+#define EVENTFD_NO_ID 0u
+
+#define EVENTFD_NONE  ((struct eventfd){ .hidden = NULL })
 
 static inline bool eventfd_there(const struct eventfd *ev)
 {
@@ -45,6 +47,10 @@ void eventfd_drop(struct eventfd *ev);
  * handlers included. Does nothing where there is none.
  */
 void eventfd_signal(const struct eventfd *ev);
+/* What it has in common with other descriptors of the same counter; EVENTFD_NO_ID: not told. */
+unsigned long eventfd_id(const struct eventfd *ev);
+/* Whether the program has closed its last descriptor of it. What other processes have nobody asks. */
+bool eventfd_is_orphan(const struct eventfd *ev);
 /* Take what has been counted; never waits. */
 void eventfd_drain(const struct eventfd *ev);
 

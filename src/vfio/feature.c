@@ -4,8 +4,8 @@
  *
  * Low power is a promise of the program not to touch the device for a while.
  * The model has no clock to stop, so entering keeps no more than that it was
- * entered: a second entry is an error until an exit. With a wake-up eventfd the
- * first access of any kind signals it and is the exit.
+ * entered: a second entry is an error until an exit, and a mapped BAR is out of reach.
+ * With a wake-up eventfd the first call of any kind signals it and is the exit.
  *
  * Migration, DMA logging and VF tokens need hardware that no model has, and are
  * refused as Linux does on such devices.
@@ -42,6 +42,7 @@ static int feature_enter(struct vdev *v, const struct eventfd *wakeup)
 	} else {
 		v->low_power = true;
 		v->wakeup = *wakeup;
+		device_set_asleep(v->dev, true);
 	}
 	vdev_unlock(v);
 	return ret;
@@ -69,6 +70,7 @@ static int feature_enter_with_wakeup(struct vdev *v, struct file_caller *caller,
 void feature_release(struct vdev *v)
 {
 	v->low_power = false;
+	device_set_asleep(v->dev, false);
 	eventfd_drop(&v->wakeup);
 }
 

@@ -209,6 +209,9 @@ static int set_intx_unmask(struct vdev *v, const struct vfio_irq_set *set, const
 			intx_stop_watching(v);
 			return 0;
 		}
+		/* one that nobody can signal any more has gone by itself */
+		if (q->unmask_watched && eventfd_is_orphan(&q->unmask.ev))
+			intx_stop_watching(v);
 		if (q->unmask_watched) {
 			/* an unusable descriptor is told before a second one */
 			ret = eventfd_take(fd, &fresh.ev);

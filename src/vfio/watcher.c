@@ -58,15 +58,18 @@ static void watcher_unprepare(struct watcher *w)
 
 static void watcher_fire(struct watcher *w, unsigned long serial)
 {
-	struct watch *watch;
+	struct watch *watch, *at;
 
 	device_lock(w->dev);
 	for (watch = w->watches; watch && watch->serial != serial; watch = watch->next)
 		;
-	if (watch) {
+	if (watch)
 		eventfd_drain(&watch->ev);
-		watcher_again(w, &watch->ev, serial);
-		watch->fired(watch);
+	for (at = watch ? w->watches : NULL; at; at = at->next) {
+		if (at != watch && (at->id != watch->id || at->id == EVENTFD_NO_ID))
+			continue;
+		watcher_again(w, &at->ev, at->serial);
+		at->fired(at);
 	}
 	device_unlock(w->dev);
 }
@@ -155,6 +158,7 @@ int watch_add(struct watcher *w, struct watch *watch, int fd, void (*fired)(stru
 	}
 	/* what it may be told of already has to wait for the device's lock */
 	watch->ev = ev;
+	watch->id = eventfd_id(&ev);
 	watch->fired = fired;
 	watch->serial = ++w->serial;
 	watch->next = w->watches;

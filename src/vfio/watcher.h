@@ -23,10 +23,12 @@ struct rf_device;
 /**
  * struct watch - one eventfd being watched; embedded in what it is for
  * @ev: our descriptor of it
+ * @id: eventfd_id(): one count fires every watch of the same eventfd
  * @fired: it was signalled; with the device's lock held, on the watcher's thread
  */
 struct watch {
 	struct eventfd ev;
+	unsigned long id;
 	void (*fired)(struct watch *watch);
 	unsigned long serial;
 	struct watch *next;
