@@ -50,11 +50,3 @@ const char *names_device(struct names *names, const struct pci_function *fn, cha
 		snprintf(text, size, "Device %04x:%04x", fn->vendor, fn->device);
 	return text;
 }
-
-const char *names_class(struct names *names, const struct pci_function *fn, char *text, size_t size)
-{
-	if (!pci_lookup_name(names->access, text, (int)size, LOOKUP | PCI_LOOKUP_CLASS,
-			     fn->class >> 8))
-		snprintf(text, size, "Class %06x", fn->class);
-	return text;
-}

@@ -18,8 +18,5 @@ void names_free(struct names *names);
 /* "Intel Corporation I210 Gigabit Network Connection"; returns @text. */
 const char *names_device(struct names *names, const struct pci_function *fn, char *text,
 			 size_t size);
-/* "Ethernet controller"; returns @text. */
-const char *names_class(struct names *names, const struct pci_function *fn, char *text,
-			size_t size);
 
 #endif

@@ -147,7 +147,7 @@ static int open_session(struct run *run)
 	else if (load_machine(&run->load, &machine))
 		return EXIT_WRONG;
 	else
-		ret = session_create_for(machine, &run->session, &error);
+		ret = session_create(machine, &run->session, &error);
 	if (ret)
 		complain("%s", error ?: strerror(-ret));
 	if (!ret || !run->joined)

@@ -130,10 +130,5 @@ int group_claim(struct rf_group *group, const struct rf_manager_ops *ops, void *
 void group_unclaim(struct rf_group *group, const void *data);
 /* Whether the driver leaves DMA to others, so that its devices do not stand in the way. */
 bool driver_manages_dma(const char *driver);
-/*
- * Whether @driver may take @dev: 0; -EBUSY while its group is claimed, unless the
- * driver leaves DMA to others; -ENODEV when it was removed.
- */
-int device_may_bind(const struct rf_device *dev, const char *driver);
 
 #endif

@@ -57,7 +57,11 @@ void group_unclaim(struct rf_group *group, const void *data)
 	group_unlock_members(group);
 }
 
-int device_may_bind(const struct rf_device *dev, const char *driver)
+/*
+ * Whether @driver may take @dev: 0; -EBUSY while its group is claimed, unless the
+ * driver leaves DMA to others; -ENODEV when it was removed.
+ */
+static int device_may_bind(const struct rf_device *dev, const char *driver)
 {
 	struct rf_group *group = dev->group;
 	int ret = 0;

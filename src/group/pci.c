@@ -38,7 +38,8 @@ bool pci_bridge_hides(const struct pci_function *bridge)
 	}
 }
 
-bool pci_path_isolated(const struct pci_topology *topology, const struct pci_function *fn)
+/* Whether peers of everything on the way up from @fn, itself included, are kept apart. */
+static bool pci_path_isolated(const struct pci_topology *topology, const struct pci_function *fn)
 {
 	for (; fn; fn = fn->parent)
 		if (!acs_check(topology, fn).isolated)

@@ -13,8 +13,6 @@
  * nothing below can be told apart.
  */
 bool pci_bridge_hides(const struct pci_function *bridge);
-/* Whether peers of everything on the way up from @fn, itself included, are kept apart. */
-bool pci_path_isolated(const struct pci_topology *topology, const struct pci_function *fn);
 /* A function of a multifunction device without isolation among its functions. */
 bool pci_function_exposed(const struct pci_topology *topology, const struct pci_function *fn);
 

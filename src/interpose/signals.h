@@ -36,8 +36,6 @@ unsigned blocked_get(uintptr_t sp);
 void blocked_set(unsigned ours);
 /* Deliver what waited and is no longer blocked: true if a handler of the program ran. */
 bool blocked_deliver(void);
-/* Which of ours wait. */
-unsigned blocked_pending(void);
 /* One that arrived while blocked: kept until it is not. */
 void blocked_keep(int sig, const siginfo_t *info);
 

@@ -103,11 +103,6 @@ void blocked_set(unsigned ours)
 	thread_mask.blocked = ours;
 }
 
-unsigned blocked_pending(void)
-{
-	return thread_mask.pending;
-}
-
 void blocked_keep(int sig, const siginfo_t *info)
 {
 	if (thread_mask.pending & ours_bit(sig))
@@ -212,7 +207,7 @@ INTERPOSED int sigpending(sigset_t *set)
 	int ret = REAL(sigpending)(set);
 
 	if (!ret && signals_on())
-		ours_add(set, blocked_pending());
+		ours_add(set, thread_mask.pending);
 	return ret;
 }
 

@@ -393,11 +393,6 @@ int domain_enable_dirty_tracking(struct domain *domain)
 	return domain->dirty ? 0 : -ENOMEM;
 }
 
-bool domain_has_dirty_tracking(const struct domain *domain)
-{
-	return domain->dirty;
-}
-
 int domain_set_dirty_tracking(struct domain *domain, bool enable)
 {
 	if (!domain->dirty)

@@ -104,7 +104,6 @@ int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool
 		      void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg);
 /* Make a domain able to track, before it is used: 0 or -ENOMEM. */
 int domain_enable_dirty_tracking(struct domain *domain);
-bool domain_has_dirty_tracking(const struct domain *domain);
 /*
  * As a device's write does; for mock devices and DMA: nothing while tracking is
  * off. Inside a gate of the domain, or while nothing is unmapped there.

@@ -86,24 +86,3 @@ const struct iommu_kind *const *iommu_kinds(void)
 {
 	return kinds;
 }
-
-unsigned iommu_kind_ranges(const struct iommu_kind *kind,
-			   struct iommu_range out[IOMMU_MAX_RESV + 1])
-{
-	uint64_t next = kind->aperture.first;
-	unsigned nr = 0;
-
-	for (unsigned i = 0; i < kind->nr_resv; i++) {
-		const struct iommu_range *resv = &kind->resv[i].range;
-
-		if (resv->last < next || resv->first > kind->aperture.last)
-			continue;
-		if (resv->first > next)
-			out[nr++] = (struct iommu_range){ next, resv->first - 1 };
-		if (resv->last >= kind->aperture.last)
-			return nr;
-		next = resv->last + 1;
-	}
-	out[nr++] = (struct iommu_range){ next, kind->aperture.last };
-	return nr;
-}

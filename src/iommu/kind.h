@@ -83,12 +83,4 @@ static inline uint64_t iommu_kind_page(const struct iommu_kind *kind)
 	return kind->page_sizes & -kind->page_sizes;
 }
 
-/*
- * The ranges that may be mapped: the aperture less what is reserved. Returns
- * how many (at most IOMMU_MAX_RESV + 1). The x86 default gives
- * [0, 0xfedfffff] and [0xfef00000, 2^48 - 1].
- */
-unsigned iommu_kind_ranges(const struct iommu_kind *kind,
-			   struct iommu_range out[IOMMU_MAX_RESV + 1]);
-
 #endif

@@ -210,7 +210,7 @@ static int driver_probe(const struct session_files *files, const char *driver, c
 	return 0;
 }
 
-int driver_attach(const struct session_files *files, const char *driver, const char *address)
+static int driver_attach(const struct session_files *files, const char *driver, const char *address)
 {
 	int ret = driver_probe(files, driver, address);
 

@@ -39,6 +39,5 @@ int sriov_set(const struct session_files *files, const char *pf, unsigned long c
 
 /* driver.c: let the drivers that match have a device that has none. */
 int device_probe(const struct session_files *files, const char *address);
-int driver_attach(const struct session_files *files, const char *driver, const char *address);
 
 #endif

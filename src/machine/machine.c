@@ -198,6 +198,16 @@ static void mark_multifunction(const struct description *desc)
 	}
 }
 
+static struct rf_device *machine_device(struct rf_machine *machine,
+					const struct pci_address *address)
+{
+	struct rf_device *dev = machine->devices;
+
+	while (dev && pci_address_compare(&dev->address, address))
+		dev = dev->next;
+	return dev;
+}
+
 /* Make what the complete description has and the machine has not. */
 static int machine_grow(struct rf_machine *machine, bool first, char **error)
 {
@@ -335,15 +345,6 @@ int rf_machine_add_device(struct rf_machine *machine, const char *spec, struct r
 	if (dev)
 		*dev = added->made;
 	return 0;
-}
-
-struct rf_device *machine_device(struct rf_machine *machine, const struct pci_address *address)
-{
-	struct rf_device *dev = machine->devices;
-
-	while (dev && pci_address_compare(&dev->address, address))
-		dev = dev->next;
-	return dev;
 }
 
 struct rf_group *machine_group(struct rf_machine *machine, unsigned id)

@@ -40,7 +40,6 @@ struct rf_machine {
  */
 int machine_build(struct description *desc, struct rf_machine **out, char **error);
 
-struct rf_device *machine_device(struct rf_machine *machine, const struct pci_address *address);
 struct rf_group *machine_group(struct rf_machine *machine, unsigned id);
 
 /*

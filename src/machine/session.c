@@ -117,7 +117,7 @@ static int session_mkdir(char **out, char **error)
 	return fail(err, error, "no room for a session in %s: %s", tried, strerror(-err));
 }
 
-int session_create_for(const struct rf_machine *machine, char **dir, char **error)
+int session_create(const struct rf_machine *machine, char **dir, char **error)
 {
 	char *made = NULL;
 	int ret, fd;
@@ -139,19 +139,6 @@ int session_create_for(const struct rf_machine *machine, char **dir, char **erro
 	}
 	rmdir(made);
 	free(made);
-	return ret;
-}
-
-int session_create(const char *machine_json, char **dir, char **error)
-{
-	struct rf_machine *machine;
-	int ret;
-
-	ret = rf_machine_new(machine_json, "machine", &machine, error);
-	if (ret)
-		return ret;
-	ret = session_create_for(machine, dir, error);
-	rf_machine_free(machine);
 	return ret;
 }
 

@@ -28,9 +28,7 @@ struct rf_machine;
  * written; only its user may enter.
  * Nothing is left behind on failure.
  */
-int session_create_for(const struct rf_machine *machine, char **dir, char **error);
-/* The same, for the machine of a description. */
-int session_create(const char *machine_json, char **dir, char **error);
+int session_create(const struct rf_machine *machine, char **dir, char **error);
 /* Add up the counters of all its processes. 0 or a negative errno. */
 int session_sum(const char *dir, struct stats *total);
 /* Remove the directory; what is no session stays. Never fails. */

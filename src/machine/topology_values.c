@@ -389,11 +389,3 @@ int value_buses(const struct reader *r, struct spot spot, const json_t *value,
 	fn->subordinate = (uint8_t)last;
 	return 0;
 }
-
-const char *class_name(uint32_t class)
-{
-	for (size_t i = 0; i < NR_CLASSES; i++)
-		if (classes[i].class == class)
-			return classes[i].name;
-	return NULL;
-}

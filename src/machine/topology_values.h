@@ -42,14 +42,11 @@ int value_aliases(const struct reader *r, struct spot spot, const json_t *value,
 		  struct pci_function *fn);
 int value_buses(const struct reader *r, struct spot spot, const json_t *value,
 		struct pci_function *fn);
-/* The function is in its topology: its registers say everything from now on. */
 /* "bar-sizes": of six BARs and the ROM, 0 for those that are not there. */
 int value_bar_sizes(const struct reader *r, struct spot spot, const json_t *value,
 		    struct pci_function *fn);
+/* The function is in its topology: its registers say everything from now on. */
 int value_config(const struct reader *r, struct spot spot, const json_t *value,
 		 const json_t *size_value, struct pci_function *fn);
-
-/* The name of a class with a name, or NULL. */
-const char *class_name(uint32_t class);
 
 #endif

@@ -59,7 +59,8 @@ void entry_hide(struct rf_pasid_set *set, uint32_t pasid)
 	atomic_store_explicit(&entry->data, NULL, memory_order_release);
 }
 
-void entry_release(struct rf_pasid_set *set, uint32_t pasid)
+/* With the lock held. The PASID of an entry that nothing holds any more is free again. */
+static void entry_release(struct rf_pasid_set *set, uint32_t pasid)
 {
 	struct pasid_entry *entry = &set->entries[pasid];
 

@@ -128,9 +128,7 @@ static inline void space_lock(struct pasid_space *space)
  */
 void space_unlock(struct pasid_space *space, uint32_t released);
 
-/* With the lock held. The PASID of an entry that nothing holds any more is free again. */
-void entry_release(struct rf_pasid_set *set, uint32_t pasid);
-/* One of the set is gone, and perhaps the set. */
+/* With the lock held. One of the set is gone, and perhaps the set. */
 void set_drop(struct rf_pasid_set *set);
 /* -EINVAL, -ENOENT, -EACCES as the public functions. @freed: one that was freed will do. */
 int entry_check(const struct rf_pasid_set *set, uint32_t pasid, bool freed);

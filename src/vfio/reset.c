@@ -61,7 +61,7 @@ static unsigned reset_count(const struct vdev *v)
 	return n;
 }
 
-bool reset_works(const struct vdev *v)
+static bool reset_works(const struct vdev *v)
 {
 	return device_can_reset(v->dev) || (reset_has_bridge(v->dev) && reset_count(v) == 1);
 }

@@ -181,7 +181,6 @@ void reset_power_on(struct vdev *v); /* at first open */
 void reset_power_off(struct vdev *v); /* at last close */
 /* Reset the function and put back what the host keeps. Under the lock. */
 void reset_function(struct vdev *v);
-bool reset_works(const struct vdev *v);
 void reset_set_power(struct vdev *v, unsigned state);
 int reset_ioctl(struct vdev *v);
 int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned long arg);

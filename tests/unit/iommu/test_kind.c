@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Kinds of IOMMU and the ranges that may be mapped behind them.
+ * Kinds of IOMMU, and what each of them can do.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,16 +12,17 @@
 
 #include "iommu/kind.h"
 
-static void the_default_has_the_ranges_programs_know(void **state)
+static void the_default_is_what_programs_know(void **state)
 {
-	struct iommu_range ranges[IOMMU_MAX_RESV + 1];
 	const struct iommu_kind *kind = iommu_kind_find(NULL);
 
 	assert_string_equal(kind->name, "x86");
 	assert_true(kind->irq_remapping);
-	assert_int_equal(iommu_kind_ranges(kind, ranges), 2);
-	assert_true(ranges[0].first == 0 && ranges[0].last == 0xfedfffff);
-	assert_true(ranges[1].first == 0xfef00000 && ranges[1].last == (1ull << 48) - 1);
+	assert_true(kind->aperture.first == 0 && kind->aperture.last == (1ull << 48) - 1);
+	assert_int_equal(kind->nr_resv, 1);
+	assert_int_equal(kind->resv[0].type, IOMMU_RESV_MSI);
+	assert_true(kind->resv[0].range.first == 0xfee00000 &&
+		    kind->resv[0].range.last == 0xfeefffff);
 }
 
 static void every_kind_is_found_by_its_name(void **state)
@@ -54,36 +55,12 @@ static void mock_kinds_are_what_the_kernels_are(void **state)
 	}
 }
 
-static void reserved_ranges_cut_the_aperture(void **state)
-{
-	struct iommu_range out[IOMMU_MAX_RESV + 1];
-	struct iommu_kind kind = {
-		.aperture = { 0x1000, 0xffff },
-		.resv = { { { 0, 0xfff }, IOMMU_RESV_DIRECT },
-			  { { 0x1000, 0x1fff }, IOMMU_RESV_DIRECT },
-			  { { 0x4000, 0x4fff }, IOMMU_RESV_RESERVED },
-			  { { 0x5000, 0x5fff }, IOMMU_RESV_MSI },
-			  { { 0xf000, 0x1ffff }, IOMMU_RESV_RESERVED },
-			  { { 0x20000, 0x20fff }, IOMMU_RESV_RESERVED } },
-		.nr_resv = 6,
-	};
-
-	assert_int_equal(iommu_kind_ranges(&kind, out), 2);
-	assert_true(out[0].first == 0x2000 && out[0].last == 0x3fff);
-	assert_true(out[1].first == 0x6000 && out[1].last == 0xefff);
-
-	kind.nr_resv = 0;
-	assert_int_equal(iommu_kind_ranges(&kind, out), 1);
-	assert_true(out[0].first == 0x1000 && out[0].last == 0xffff);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_default_has_the_ranges_programs_know),
+		cmocka_unit_test(the_default_is_what_programs_know),
 		cmocka_unit_test(every_kind_is_found_by_its_name),
 		cmocka_unit_test(mock_kinds_are_what_the_kernels_are),
-		cmocka_unit_test(reserved_ranges_cut_the_aperture),
 	};
 
 	return cmocka_run_group_tests_name("kind", tests, NULL, NULL);
