@@ -14,6 +14,8 @@
 #include "base/alloc.h"
 #include "bus/internal.h"
 
+#define FEWEST_PLACES 16u
+
 int bus_set_init(struct bus_set *set)
 {
 	set->buses = NULL;
@@ -26,6 +28,7 @@ void bus_set_destroy(struct bus_set *set)
 		struct rf_bus *bus = set->buses;
 
 		set->buses = bus->next;
+		free(bus->devices);
 		free(bus);
 	}
 	pthread_mutex_destroy(&set->lock);
@@ -59,33 +62,62 @@ out:
 	return bus;
 }
 
-static void bus_link(struct rf_bus *bus, struct rf_device *dev)
+static int bus_grow(struct rf_bus *bus)
 {
+	unsigned max = bus->max_places ? bus->max_places * 2 : FEWEST_PLACES;
+	struct rf_device **devices;
+
+	if (bus->nr_places < bus->max_places)
+		return 0;
+	devices = alloc_should_fail() ? NULL :
+					realloc(bus->devices, max * sizeof(struct rf_device *));
+	if (!devices)
+		return -ENOMEM;
+	bus->devices = devices;
+	bus->max_places = max;
+	return 0;
+}
+
+static int bus_link(struct rf_bus *bus, struct rf_device *dev)
+{
+	if (bus_grow(bus))
+		return -ENOMEM;
 	dev->bus = bus;
-	dev->bus_next = NULL;
-	dev->bus_prev = bus->last;
-	if (bus->last)
-		bus->last->bus_next = dev;
-	else
-		bus->first = dev;
-	bus->last = dev;
+	dev->bus_place = bus->nr_places;
+	bus->devices[bus->nr_places++] = dev;
 	bus->nr_devices++;
+	return 0;
+}
+
+/* Places of devices that have gone go too, when they are most of them and nobody is on the way. */
+static void bus_compact(struct rf_bus *bus)
+{
+	unsigned nr = 0;
+
+	if (bus->walks)
+		return;
+	while (bus->nr_places && !bus->devices[bus->nr_places - 1])
+		bus->nr_places--;
+	if (bus->nr_places <= FEWEST_PLACES || bus->nr_devices > bus->nr_places / 2)
+		return;
+	for (unsigned i = 0; i < bus->nr_places; i++) {
+		if (!bus->devices[i])
+			continue;
+		bus->devices[nr] = bus->devices[i];
+		bus->devices[nr]->bus_place = nr;
+		nr++;
+	}
+	bus->nr_places = nr;
 }
 
 static void bus_unlink(struct rf_device *dev)
 {
 	struct rf_bus *bus = dev->bus;
 
-	if (dev->bus_prev)
-		dev->bus_prev->bus_next = dev->bus_next;
-	else
-		bus->first = dev->bus_next;
-	if (dev->bus_next)
-		dev->bus_next->bus_prev = dev->bus_prev;
-	else
-		bus->last = dev->bus_prev;
+	bus->devices[dev->bus_place] = NULL;
 	bus->nr_devices--;
 	dev->bus = NULL;
+	bus_compact(bus);
 }
 
 /* PCI addresses are told apart by who describes the machine. */
@@ -93,9 +125,12 @@ static bool bus_has_name(const struct rf_bus *bus, const struct rf_device *dev)
 {
 	if (dev->model || dev->function)
 		return false;
-	for (const struct rf_device *d = bus->first; d; d = d->bus_next)
-		if (d->name_hash == dev->name_hash && strcmp(d->name, dev->name) == 0)
+	for (unsigned i = 0; i < bus->nr_places; i++) {
+		const struct rf_device *d = bus->devices[i];
+
+		if (d && d->name_hash == dev->name_hash && strcmp(d->name, dev->name) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -109,7 +144,9 @@ int bus_add_device(struct rf_bus *bus, struct rf_device *dev)
 	ret = -EEXIST;
 	if (bus_has_name(bus, dev))
 		goto out;
-	bus_link(bus, dev);
+	ret = bus_link(bus, dev);
+	if (ret)
+		goto out;
 	if (dev->parent)
 		device_get(dev->parent);
 	ret = chain_added(&bus->chain, dev);
@@ -162,10 +199,13 @@ static bool playback_concerns(const struct bus_notifier *notifier, const struct 
 	return notifier->kind == NOTIFIER_OBSERVER || (!dev->claimed_by && !dev->group);
 }
 
-static void playback_undo(struct rf_bus *bus, struct bus_notifier *notifier,
-			  const struct rf_device *failed)
+/* The devices before place @end that it has been told of. */
+static void playback_undo(struct rf_bus *bus, struct bus_notifier *notifier, unsigned end)
 {
-	for (struct rf_device *dev = bus->first; dev && dev != failed; dev = dev->bus_next) {
+	struct bus_walk walk = { .end = end };
+	struct rf_device *dev;
+
+	while ((dev = bus_walk_next(bus, &walk))) {
 		if (notifier->kind != NOTIFIER_OBSERVER && dev->claimed_by != notifier)
 			continue;
 		notifier->notify(notifier, BUS_DEVICE_REMOVED, dev);
@@ -174,13 +214,14 @@ static void playback_undo(struct rf_bus *bus, struct bus_notifier *notifier,
 	}
 }
 
-int bus_notifier_register(struct rf_bus *bus, struct bus_notifier *notifier, bool playback)
+/* Tell of the devices that are there: 0, or the errno of the one that failed. */
+static int playback(struct rf_bus *bus, struct bus_notifier *notifier)
 {
+	struct bus_walk walk = bus_walk_begin(bus);
+	struct rf_device *dev;
 	int ret = 0;
 
-	bus_set_lock(bus->set);
-	chain_insert(&bus->chain, notifier);
-	for (struct rf_device *dev = playback ? bus->first : NULL; dev; dev = dev->bus_next) {
+	while ((dev = bus_walk_next(bus, &walk))) {
 		if (!playback_concerns(notifier, dev))
 			continue;
 		ret = notifier->notify(notifier, BUS_DEVICE_ADDED, dev);
@@ -189,24 +230,43 @@ int bus_notifier_register(struct rf_bus *bus, struct bus_notifier *notifier, boo
 			break;
 		}
 		if (ret < 0) {
-			playback_undo(bus, notifier, dev);
+			playback_undo(bus, notifier, walk.at - 1);
 			chain_remove(&bus->chain, notifier);
 			break;
 		}
-		if (ret == BUS_CLAIMED && notifier->kind != NOTIFIER_OBSERVER)
+		/* unless it has let go of it as well */
+		if (ret == BUS_CLAIMED && notifier->kind != NOTIFIER_OBSERVER &&
+		    bus->devices[walk.at - 1] == dev)
 			dev->claimed_by = notifier;
 		ret = 0;
 	}
+	bus_walk_end(bus);
+	return ret;
+}
+
+int bus_notifier_register(struct rf_bus *bus, struct bus_notifier *notifier, bool play)
+{
+	int ret = 0;
+
+	bus_set_lock(bus->set);
+	chain_insert(&bus->chain, notifier);
+	if (play)
+		ret = playback(bus, notifier);
 	bus_set_unlock(bus->set);
 	return ret;
 }
 
 void bus_notifier_unregister(struct rf_bus *bus, struct bus_notifier *notifier)
 {
+	struct bus_walk walk;
+	struct rf_device *dev;
+
 	bus_set_lock(bus->set);
 	chain_remove(&bus->chain, notifier);
-	for (struct rf_device *dev = bus->first; dev; dev = dev->bus_next)
+	walk = bus_walk_begin(bus);
+	while ((dev = bus_walk_next(bus, &walk)))
 		if (dev->claimed_by == notifier)
 			dev->claimed_by = NULL;
+	bus_walk_end(bus);
 	bus_set_unlock(bus->set);
 }

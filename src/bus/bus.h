@@ -26,16 +26,35 @@
 
 /**
  * struct rf_bus - one bus
- * @first: @last: its devices in the order they were added
+ * @devices: in the order they were added; NULL in the places of those that have gone
+ * @nr_places: how many of both
+ * @max_places: how many there is room for
+ * @nr_devices: how many are there
+ * @walks: under way: nothing changes its place meanwhile
  */
 struct rf_bus {
 	char name[DEVICE_NAME_SIZE];
 	struct bus_set *set;
 	struct notifier_chain chain;
 	struct bus_notifier fallback;
-	struct rf_device *first, *last;
+	struct rf_device **devices;
+	unsigned nr_places;
+	unsigned max_places;
 	unsigned nr_devices;
+	unsigned walks;
 	struct rf_bus *next;
+};
+
+/**
+ * struct bus_walk - a walk over the devices of a bus, in the order they came
+ * @at: the next place
+ * @end: places there were as it began: who comes meanwhile is not met
+ *
+ * With the bus set's lock held. Devices may come and go, and be freed, at any time.
+ */
+struct bus_walk {
+	unsigned at;
+	unsigned end;
 };
 
 /**
@@ -70,9 +89,37 @@ static inline void bus_set_unlock(struct bus_set *set)
 /* The bus of that name, made if need be; NULL without memory, or for a name too long or empty. */
 struct rf_bus *bus_get(struct bus_set *set, const char *name);
 
+/* How far ahead a walk asks for what it will look at: memory is slower than that is long. */
+#define BUS_AHEAD 8u
+
+static inline struct bus_walk bus_walk_begin(struct rf_bus *bus)
+{
+	bus->walks++;
+	return (struct bus_walk){ .end = bus->nr_places };
+}
+
+/* The next device, or NULL: the end. */
+static inline struct rf_device *bus_walk_next(const struct rf_bus *bus, struct bus_walk *walk)
+{
+	struct rf_device *dev = NULL;
+
+	while (!dev && walk->at < walk->end) {
+		dev = bus->devices[walk->at++];
+		if (walk->at + BUS_AHEAD < walk->end)
+			__builtin_prefetch(bus->devices[walk->at + BUS_AHEAD]);
+	}
+	return dev;
+}
+
+/* Always, however far it went. */
+static inline void bus_walk_end(struct rf_bus *bus)
+{
+	bus->walks--;
+}
+
 /*
  * Add a device, below @dev->parent if that is set. 0; -EEXIST where the bus has
- * another device without model of that name; -EBUSY when it is on a bus already;
+ * another device without model of that name; -ENOMEM; -EBUSY when it is on a bus already;
  * what a notifier returned; then nothing has changed.
  */
 int bus_add_device(struct rf_bus *bus, struct rf_device *dev);

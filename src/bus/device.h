@@ -109,7 +109,7 @@ struct rf_device {
 
 	/* where it is: bus.c; NULL until it has been added */
 	struct rf_bus *bus;
-	struct rf_device *bus_next, *bus_prev;
+	unsigned bus_place; /* its index in the bus's list */
 	struct bus_notifier *claimed_by; /* the provider that took it, or the fallback */
 	struct rf_device *parent; /* what it is behind, with a reference; or NULL */
 	struct pci_function *function; /* its place in the topology, or NULL */

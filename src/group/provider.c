@@ -153,11 +153,15 @@ static void provider_take_back(struct rf_provider *provider, unsigned nr_buses)
 	for (unsigned i = 0; i < nr_buses; i++) {
 		struct provider_bus *pb = &provider->buses[i];
 
-		for (struct rf_device *dev = pb->bus->first; dev; dev = dev->bus_next)
+		struct bus_walk walk = bus_walk_begin(pb->bus);
+		struct rf_device *dev;
+
+		while ((dev = bus_walk_next(pb->bus, &walk)))
 			if (dev->claimed_by == &pb->notifier) {
 				provider_let_go(provider, dev);
 				dev->claimed_by = NULL;
 			}
+		bus_walk_end(pb->bus);
 		bus_notifier_unregister(pb->bus, &pb->notifier);
 	}
 }

@@ -235,10 +235,14 @@ int group_set_new(struct rf_group **head, struct group_set **out)
 
 static void bus_forget_devices(struct rf_bus *bus)
 {
-	struct rf_device *dev = bus->first, *next;
+	unsigned nr = bus->nr_places;
 
-	for (bus->first = bus->last = NULL; dev; dev = next) {
-		next = dev->bus_next;
+	bus->nr_places = bus->nr_devices = 0;
+	for (unsigned i = 0; i < nr; i++) {
+		struct rf_device *dev = bus->devices[i];
+
+		if (!dev)
+			continue;
 		dev->bus = NULL;
 		dev->claimed_by = NULL;
 		if (dev->of_set)

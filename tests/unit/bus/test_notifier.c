@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "bus/bus.h"
@@ -64,8 +65,8 @@ static int teardown(void **state)
 	alloc_fail_nth(0);
 	while (bus->chain.first)
 		bus_notifier_unregister(bus, bus->chain.first);
-	while (bus->first)
-		bus_remove_device(bus->first);
+	while (bus->nr_devices)
+		bus_remove_device(bus->devices[bus->nr_places - 1]);
 	bus_set_destroy(&set);
 	return 0;
 }
@@ -200,6 +201,71 @@ static void playback_that_fails_is_taken_back(void **state)
 	expect_told("");
 }
 
+/* Adds a device, and removes the one that it is told of, at its first call. */
+static struct rf_device *heard_of[8];
+static unsigned nr_heard;
+
+static int meddle(struct bus_notifier *notifier, enum bus_event event, struct rf_device *dev)
+{
+	if (event != BUS_DEVICE_ADDED)
+		return BUS_PASSED;
+	assert_true(nr_heard < 8);
+	heard_of[nr_heard++] = dev;
+	if (nr_heard == 1) {
+		assert_int_equal(try_add("three", NULL), 0);
+		bus_remove_device(dev);
+	}
+	return BUS_PASSED;
+}
+
+static void devices_may_come_and_go_during_playback(void **state)
+{
+	static struct bus_notifier observer = { .kind = NOTIFIER_OBSERVER, .notify = meddle };
+	struct rf_device *two;
+
+	nr_heard = 0;
+	assert_int_equal(try_add("one", NULL), 0);
+	assert_int_equal(try_add("two", &two), 0);
+	assert_int_equal(bus_notifier_register(bus, &observer, true), 0);
+	/* of each once: "three" as it came, "two" in turn */
+	assert_int_equal(nr_heard, 3);
+	assert_string_equal(heard_of[1]->name, "three");
+	assert_ptr_equal(heard_of[2], two);
+	assert_int_equal(bus->nr_devices, 2);
+}
+
+/* Places of those that have gone are used again; the order stays. */
+static void a_bus_is_as_long_as_its_devices_are_many(void **state)
+{
+	enum { N = 300 };
+	static struct teller o;
+	struct rf_device *devices[N];
+	struct bus_walk walk;
+
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < N; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "dev%u", i);
+			assert_int_equal(try_add(name, &devices[i]), 0);
+		}
+		for (unsigned i = 0; i < N; i++)
+			if (i % 100 != 50)
+				bus_remove_device(devices[i]);
+		assert_int_equal(bus->nr_devices, 3);
+		assert_true(bus->nr_places <= 32);
+		walk = bus_walk_begin(bus);
+		for (unsigned i = 50; i < N; i += 100)
+			assert_ptr_equal(bus_walk_next(bus, &walk), devices[i]);
+		assert_null(bus_walk_next(bus, &walk));
+		bus_walk_end(bus);
+		for (unsigned i = 50; i < N; i += 100)
+			bus_remove_device(devices[i]);
+	}
+	join(&o, 'O', NOTIFIER_OBSERVER, BUS_PASSED);
+	expect_told("");
+}
+
 static void buses_are_found_by_name(void **state)
 {
 	assert_ptr_equal(bus_get(&set, "foo"), bus);
@@ -239,6 +305,8 @@ int main(void)
 		CASE(who_joins_during_a_walk_waits_for_the_next),
 		CASE(playback_tells_what_concerns),
 		CASE(playback_that_fails_is_taken_back),
+		CASE(devices_may_come_and_go_during_playback),
+		CASE(a_bus_is_as_long_as_its_devices_are_many),
 		CASE(buses_are_found_by_name),
 		CASE(a_device_leaves_with_its_last_user),
 	};
