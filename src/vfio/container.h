@@ -61,9 +61,9 @@ struct area_info;
 int dirty_check_bitmap(const struct vfio_bitmap *bitmap, uint64_t size);
 int dirty_report_mapping(struct file_caller *caller, const struct vfio_bitmap *bitmap,
 			 uint64_t first, const struct area_info *area);
-/* Most pages one mapping may have while it is tracked. */
-#define DIRTY_MAX_PAGES (1ull << 31)
-#define DIRTY_MAX_BYTES (DIRTY_MAX_PAGES / 8)
+/* Most pages one mapping may have while it is tracked, and bytes of a bitmap: of so many pages. */
+#define DIRTY_MAX_PAGES ((1ull << 31) - 1)
+#define DIRTY_MAX_BYTES (1ull << 28)
 
 static inline uint64_t type1_page_size(const struct type1 *t)
 {

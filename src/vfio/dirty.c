@@ -103,7 +103,7 @@ static int dirty_start(struct type1 *t)
 	if (t->dirty)
 		return 0;
 	while (ioas_find_first(t->ioas, from, UINT64_MAX, &area)) {
-		if ((area.last - area.first) / type1_page_size(t) >= DIRTY_MAX_PAGES)
+		if ((area.last - area.first + 1) / type1_page_size(t) > DIRTY_MAX_PAGES)
 			return -EINVAL;
 		if (area.last == UINT64_MAX)
 			break;

@@ -293,7 +293,7 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 {
 	char name[NAME_LIMIT];
 	struct rf_device *dev;
-	struct file *file;
+	struct file *file = NULL;
 	int ret, fd;
 
 	ret = group_read_name(caller, arg, name);
@@ -301,11 +301,9 @@ static long group_get_device_fd(struct group_file *gf, struct file_caller *calle
 		return ret;
 	group_begin(gf);
 	dev = group_find(gf, name, &ret);
-	if (!dev)
-		;
-	else if (!gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
+	if (dev && !gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
 		ret = -EINVAL;
-	else
+	else if (dev)
 		ret = vdev_open(gf, dev, &file);
 	pthread_mutex_unlock(&gf->group->lock);
 	if (dev)

@@ -300,6 +300,31 @@ static void unmap_hands_out_the_last_dirty_bits(void **state)
 	assert_int_equal(rig_ioctl(&f->rig, f->c, VFIO_IOMMU_UNMAP_DMA, &req), -EINVAL);
 }
 
+/* 2^31 - 1 pages: Linux counts the bits of one mapping in an int. */
+static void a_mapping_too_long_to_track_is_refused(void **state)
+{
+	const uint64_t most = ((1ull << 31) - 1) * K;
+	struct fixture *f = *state;
+	char *mem = mmap(NULL, most + K, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t at = (uint64_t)(mem - f->mem), iova = 1ull << 40, got;
+
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	assert_int_equal(map(f, RW, at, iova, most + K), 0);
+	assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), -EINVAL);
+	assert_int_equal(unmap(f, 0, iova, most + K, &got), 0);
+	assert_int_equal(got, most + K);
+	assert_int_equal(map(f, RW, at, iova, most), 0);
+	assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0);
+	assert_int_equal(unmap(f, 0, iova, most, &got), 0);
+	assert_int_equal(map(f, RW, at, iova, most + K), -EINVAL);
+	assert_int_equal(unmap(f, 0, iova, most + K, &got), 0);
+	assert_int_equal(got, 0);
+	assert_int_equal(map(f, RW, at, iova, most), 0);
+	assert_int_equal(unmap(f, 0, iova, most, &got), 0);
+	munmap(mem, most + K);
+}
+
 /* As Linux has it: the mappings whose bits were written are gone, the others are not. */
 static void unmap_that_cannot_write_bits_stops_there(void **state)
 {
@@ -400,6 +425,7 @@ int main(void)
 		T(mapped_pages_are_dirty_pages),
 		T(unmap_hands_out_the_last_dirty_bits),
 		T(unmap_that_cannot_write_bits_stops_there),
+		T(a_mapping_too_long_to_track_is_refused),
 		T(bad_pointers_are_efault),
 		T(unwritable_answer_is_efault),
 		T(info_tells_both_versions_of_the_range_list),
