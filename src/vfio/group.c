@@ -288,27 +288,36 @@ static struct rf_device *group_find(const struct group_file *gf, const char *nam
 	return found;
 }
 
+/* A file for the device of that name: *out, or NULL with the errno. */
+static int group_open_device(struct group_file *gf, const char *name, struct file **out)
+{
+	struct rf_device *dev;
+	int ret;
+
+	*out = NULL;
+	group_begin(gf);
+	dev = group_find(gf, name, &ret);
+	if (dev && (gf->iommufd || (gf->container && container_has_iommu(gf->container))))
+		ret = vdev_open(gf, dev, out);
+	else if (dev)
+		ret = -EINVAL;
+	pthread_mutex_unlock(&gf->group->lock);
+	if (dev)
+		device_put(dev);
+	return ret;
+}
+
 static long group_get_device_fd(struct group_file *gf, struct file_caller *caller,
 				unsigned long arg)
 {
 	char name[NAME_LIMIT];
-	struct rf_device *dev;
-	struct file *file = NULL;
+	struct file *file;
 	int ret, fd;
 
 	ret = group_read_name(caller, arg, name);
-	if (ret)
-		return ret;
-	group_begin(gf);
-	dev = group_find(gf, name, &ret);
-	if (dev && !gf->iommufd && (!gf->container || !container_has_iommu(gf->container)))
-		ret = -EINVAL;
-	else if (dev)
-		ret = vdev_open(gf, dev, &file);
-	pthread_mutex_unlock(&gf->group->lock);
-	if (dev)
-		device_put(dev);
-	if (ret)
+	if (!ret)
+		ret = group_open_device(gf, name, &file);
+	if (ret || !file)
 		return ret;
 
 	fd = caller->ops->install(caller, file, O_RDWR | O_CLOEXEC);
