@@ -152,6 +152,59 @@ static void functions_that_do_not_answer_are_taken_as_plain_ones(void **state)
 	import_release(&import);
 }
 
+#define SIZED                                                                             \
+	"00:06.0 Ethernet controller [0200]: Intel [8086:10d3]\n"                         \
+	"\tFlags: bus master, fast devsel, latency 0, IRQ 22\n"                           \
+	"\tMemory at feb40000 (32-bit, non-prefetchable) [size=128K]\n"                   \
+	"\tI/O ports at c080 [size=32]\n"                                                 \
+	"\tRegion 4: Memory at 6000000000 (64-bit, prefetchable) [disabled] [size=16G]\n" \
+	"\tExpansion ROM at feb00000 [disabled] [size=256K]\n"                            \
+	"\tMemory at feb60000 (32-bit, non-prefetchable) [size=3K]\n"                     \
+	"00: 86 80 d3 10 03 01 00 00 00 00 00 02 00 00 00 00\n"                           \
+	"10: 00 00 b4 fe 00 00 b6 fe 81 c0 00 00 00 00 00 00\n"                           \
+	"20: 0c 00 00 00 60 00 00 00 00 00 00 00 86 80 00 00\n"                           \
+	"30: 00 00 b0 fe 00 00 00 00 00 00 00 00 0b 01 00 00\n"
+
+/* From -v, through a machine file, to a device that stands for the function. */
+static void sizes_of_bars_are_kept(void **state)
+{
+	static const uint64_t want[] = { 128 << 10, 0, 32, 0, 16ull << 30, 0, 256 << 10 };
+	const struct pci_address at = { .slot = 6 };
+	struct rf_machine *machine;
+	struct import import;
+	char *error = NULL, *json, zeros[2048] = SIZED, whole[8192];
+	struct rf_device *dev;
+
+	for (unsigned line = 0x40; line < 0x100; line += 0x10)
+		sprintf(zeros + strlen(zeros), "%02x:" ZERO, line);
+	if (import_lspci(zeros, "saved.txt", &import, &error))
+		fail_msg("%s", error);
+	assert_memory_equal(topology_find(import.topology, &at)->bar_size, want, sizeof(want));
+	json = import_write(&import, NULL, NULL);
+	assert_non_null(json);
+	snprintf(whole, sizeof(whole),
+		 "{ \"devices\": [ { \"model\": \"inert\", "
+		 "\"address\": \"00:06.0\" } ],%s",
+		 strchr(json, '{') + 1);
+	machine = machine_of(whole);
+	assert_memory_equal(topology_find(machine->desc->topology, &at)->bar_size, want,
+			    sizeof(want));
+	dev = rf_machine_find(machine, "00:06.0");
+	assert_non_null(dev);
+	assert_int_equal(config_read(dev, 0, 4), 0x10d38086);
+	assert_int_equal(config_read(dev, 0x3c, 1), 0x0b);
+	assert_int_equal(bar_size(dev, 0), want[0]);
+	assert_int_equal(dev->bars[0].address, 0xfeb40000);
+	assert_int_equal(dev->bars[2].address, 0xc080);
+	assert_int_equal(dev->bars[4].address, 0x6000000000);
+	assert_int_equal(bar_size(dev, 4), want[4]);
+	assert_int_equal(dev->model->rom_size, want[6]);
+	assert_int_equal(dev->function->device, 0x10d3);
+	rf_machine_free(machine);
+	free(json);
+	import_release(&import);
+}
+
 static void bridges_that_nobody_configured_are_taken(void **state)
 {
 	const struct pci_address at = { .slot = 2 };
@@ -461,6 +514,7 @@ int main(void)
 		cmocka_unit_test(output_of_lspci_is_read),
 		cmocka_unit_test(what_is_not_whole_is_refused),
 		cmocka_unit_test(functions_that_do_not_answer_are_taken_as_plain_ones),
+		cmocka_unit_test(sizes_of_bars_are_kept),
 		cmocka_unit_test(bridges_that_nobody_configured_are_taken),
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(the_first_256_bytes_do_not_tell_about_acs),

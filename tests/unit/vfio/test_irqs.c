@@ -216,6 +216,23 @@ static void unmask_eventfd_unmasks(void **state)
 	assert_int_equal(count_soon(f->ev[0]), 1);
 }
 
+static void an_unmask_eventfd_that_was_closed_can_be_replaced(void **state)
+{
+	struct fixture *f = *state;
+	int gone = eventfd(0, EFD_NONBLOCK), copy = dup(gone);
+
+	assert_int_equal(set_fds(&f->rig, f->d, INTX, 0, 1, f->ev), 0);
+	assert_int_equal(set_irqs(&f->rig, f->d, EVENTFD | UNMASK, INTX, 0, 1, &gone), 0);
+	close(gone);
+	assert_int_equal(set_irqs(&f->rig, f->d, EVENTFD | UNMASK, INTX, 0, 1, &f->ev[1]), -EBUSY);
+	close(copy);
+	assert_int_equal(set_irqs(&f->rig, f->d, EVENTFD | UNMASK, INTX, 0, 1, &f->ev[1]), 0);
+	probe_store(&f->rig, f->d, PROBE_INTX, 1);
+	assert_int_equal(count_of(f->ev[0]), 1);
+	assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+	assert_int_equal(count_soon(f->ev[0]), 1);
+}
+
 static void msix_goes_to_the_vectors_eventfd(void **state)
 {
 	struct fixture *f = *state;
@@ -436,6 +453,7 @@ int main(void)
 		T(command_bit_keeps_intx_quiet),
 		T(intx_eventfd_can_be_exchanged),
 		T(unmask_eventfd_unmasks),
+		T(an_unmask_eventfd_that_was_closed_can_be_replaced),
 		T(msix_goes_to_the_vectors_eventfd),
 		T(msix_vector_raised_too_early_is_delivered_late),
 		T(msix_block_with_a_bad_descriptor_changes_all_or_none),

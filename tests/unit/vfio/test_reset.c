@@ -225,6 +225,23 @@ static void ioeventfd_writes_to_the_bar(void **state)
 	close(other);
 }
 
+/* Two writes that one eventfd asks for are both made. */
+static void ioeventfd_may_be_asked_for_twice(void **state)
+{
+	struct fixture *f = *state;
+	int ev = eventfd(0, EFD_NONBLOCK);
+
+	assert_int_equal(ioeventfd(f, 4, PROBE_SCRATCH, 31, ev), 0);
+	assert_int_equal(ioeventfd(f, 4, 0x20, 1, ev), 0);
+	assert_int_equal(ioeventfd(f, 4, 0x24, 1, ev), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		probe_store(&f->rig, f->d[0], PROBE_SCRATCH, 0);
+		assert_int_equal(eventfd_write(ev, 1), 0);
+		assert_int_equal(scratch_soon(f, 31), 31);
+	}
+	close(ev);
+}
+
 static void ioeventfd_arguments_are_checked(void **state)
 {
 	struct fixture *f = *state;
@@ -251,7 +268,7 @@ int main(void)
 		T(reset_needs_flr_or_a_bus_of_its_own),	     T(hot_reset_info_lists_the_bus),
 		T(hot_reset_demands_every_group_of_the_bus), T(low_power_is_entered_once),
 		T(wakeup_is_signalled_by_the_next_access),   T(ioeventfd_writes_to_the_bar),
-		T(ioeventfd_arguments_are_checked),
+		T(ioeventfd_may_be_asked_for_twice),	     T(ioeventfd_arguments_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
