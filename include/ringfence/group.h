@@ -77,9 +77,9 @@ RF_API bool rf_group_viable(const struct rf_group *group);
  * until it is removed.
  *
  * Return: 0; -EPERM with @group NULL (no IOMMU above the device) or not
- * viable; -EBUSY when attached already; -EADDRINUSE where a mapping lies
- * outside what the devices' IOMMU can address; -ENOMEM. Nothing changes on
- * failure.
+ * viable; -EBUSY when attached already; -EADDRINUSE where a mapping or a window
+ * lies outside what the devices' IOMMU can address; -EFAULT where the memory of a
+ * copy (rf_ioas_copy()) is not there any more; -ENOMEM. Nothing changes on failure.
  */
 RF_API int rf_group_attach(struct rf_group *group, struct rf_ioas *ioas);
 
@@ -94,8 +94,9 @@ RF_API int rf_group_attach(struct rf_group *group, struct rf_ioas *ioas);
  * both. When this returns none sees the old one any more.
  *
  * Return: 0; -EPERM with @group NULL; -EINVAL when it is not attached; -EADDRINUSE where
- * a mapping or a window lies outside what the devices' IOMMU can address; -ENOMEM. On
- * failure every device stays where it was.
+ * a mapping or a window lies outside what the devices' IOMMU can address; -EFAULT where
+ * the memory of a copy (rf_ioas_copy()) is not there any more; -ENOMEM. On failure every
+ * device stays where it was.
  */
 RF_API int rf_group_replace(struct rf_group *group, struct rf_ioas *ioas);
 

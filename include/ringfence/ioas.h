@@ -306,8 +306,8 @@ RF_API void rf_access_free(struct rf_access *access);
  * mappings aligned to 4096.
  *
  * Return: 0; -EADDRINUSE when a mapping of the space is not so aligned; -EBUSY
- * while another thread attaches the same access. On failure the access stays
- * where it was.
+ * while another thread attaches the same access; -ENOMEM. On failure the access
+ * stays where it was.
  */
 RF_API int rf_access_attach(struct rf_access *access, struct rf_ioas *ioas);
 

@@ -67,7 +67,7 @@ RF_API void rf_device_reset(struct rf_device *dev);
  * MSI-X (or MSI, without MSI-X) is enabled with the first vector set and
  * disabled with the last removed.
  *
- * Return: 0; -EINVAL for a vector the device does not have.
+ * Return: 0; -EINVAL for a vector the device does not have; -ENOMEM.
  */
 RF_API int rf_device_set_irq(struct rf_device *dev, uint32_t vector, int eventfd);
 

@@ -244,11 +244,11 @@ RF_API int rf_pasid_allocator_unregister(struct rf_machine *machine,
  * rf_pasid_detach(), and when the device leaves its group.
  *
  * Return: 0; -EINVAL for a NULL, no PASID, one that has more bits than the device, or
- * a set of another machine; -EOPNOTSUPP without the capability, or when its IOMMU cannot tell PASIDs
- * apart; -EPERM when the device has no group (no IOMMU above it), or is quarantined;
- * -ENODEV when it was removed; -ENOENT, -EACCES as rf_pasid_free(); -EBUSY when
- * something is attached to the PASID already; -EADDRINUSE where a mapping lies
- * outside what the device's IOMMU can address; -ENOMEM. Nothing changes on failure.
+ * a set of another machine; -EOPNOTSUPP without the capability, or when its IOMMU
+ * cannot tell PASIDs apart; -EPERM when the device has no group (no IOMMU above it),
+ * or is quarantined; -ENODEV when it was removed; -ENOENT, -EACCES as
+ * rf_pasid_free(); -EBUSY when something is attached to the PASID already;
+ * -EADDRINUSE, -EFAULT as rf_group_attach(); -ENOMEM. Nothing changes on failure.
  */
 RF_API int rf_pasid_attach(struct rf_device *dev, struct rf_pasid_set *set, uint32_t pasid,
 			   struct rf_ioas *ioas);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -13,6 +14,7 @@
 #include "group/group.h"
 #include "ioas/ioas.h"
 #include "member.h"
+#include "memory/fault.h"
 #include "memory/owner.h"
 
 #define PAGE 4096u
@@ -212,6 +214,26 @@ static void a_failed_attach_leaves_every_device_alone(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* A copy looks at its memory when a device comes that may reach it. */
+static void a_copy_whose_memory_is_gone_is_not_attached(void **state)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rf_ioas *from;
+	uint64_t iova = PAGE;
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(fault_install(), 0);
+	assert_int_equal(ioas_new(&from), 0);
+	assert_int_equal(rf_ioas_map(from, owner, page, PAGE, RF_READ, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(rf_ioas_copy(ioas, from, PAGE, PAGE, RF_READ, RF_MAP_FIXED, &iova), 0);
+	assert_int_equal(rf_ioas_unmap(from, PAGE, PAGE, 0, NULL), 0);
+	munmap(page, PAGE);
+	assert_int_equal(group_attach(group, ioas), -EFAULT);
+	assert_null(group->ioas);
+	assert_null(devs[0]->domain);
+	ioas_put(from);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +242,7 @@ int main(void)
 		CASE(a_host_driver_makes_the_group_not_viable),
 		CASE(a_second_attach_is_busy),
 		CASE(a_device_is_in_one_group),
+		CASE(a_copy_whose_memory_is_gone_is_not_attached),
 		CASE(a_newcomer_follows_the_group),
 		CASE(a_mapping_that_the_iommu_cannot_reach_refuses_attach),
 		CASE(the_group_keeps_the_space_alive),
