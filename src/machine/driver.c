@@ -25,6 +25,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "group/group.h"
 #include "machine/driver_files.h"
 #include "machine/driver_group.h"
@@ -34,8 +35,10 @@
 #define ANY_ID	      0xffffffffu
 #define IDS_MAX	      16384u
 #define NATIVE_MAX    65536u
-#define WAIT_NAP_NS   10000000l
-#define WAIT_ROUNDS   500u /* five seconds */
+#define WAIT_NAP_MS   10u
+#define WAIT_NAP_MAX  200u
+#define WAIT_TELL_MS  5000u /* then the log tells what is waited for */
+#define WAIT_ASK_MS   10000u /* the program is asked again this often */
 #define NATIVE_FILE   "drivers/.native"
 #define CONFIG_HEADER 0x0e /* header type */
 
@@ -461,32 +464,49 @@ static int store_driver(const struct session_files *files, const char *driver, c
 	return -EINVAL;
 }
 
-/*
- * Linux asks the program that has the device open to let go of it, again every ten
- * seconds, and waits for as long as that takes. We ask once and wait five seconds: a
- * test that hangs tells nobody anything.
- */
-static int wait_for_users(const char *session, const char *address)
+/* Whether a program has the device open through vfio-pci; it is asked to let go of it if @ask. */
+static int device_held(const char *session, const char *address, bool ask)
 {
 	char path[PATH_MAX], driver[NAME_SIZE];
 	struct session_files files;
-	bool used = true;
+	bool held;
+	int ret = files_open(&files, session, false);
+
+	if (ret)
+		return ret;
+	path_print(path, "sys/bus/pci/devices/%s/driver", address);
+	held = link_name(&files, path, driver) && !strcmp(driver, "vfio-pci") &&
+	       device_in_use(&files, address);
+	if (held && ask)
+		device_request(&files, address);
+	files_close(&files);
+	return held;
+}
+
+/*
+ * As Linux: the program that has the device open is asked to let go of it, again every
+ * ten seconds, and waited for as long as that takes. No lock is held meanwhile, and
+ * unlike in Linux a signal that ends the process ends it here.
+ */
+static int wait_for_users(const char *session, const char *address)
+{
+	unsigned nap = WAIT_NAP_MS, waited = 0, asked = 0;
 	int ret;
 
-	for (unsigned round = 0; used && round < WAIT_ROUNDS; round++) {
-		if (round)
-			nanosleep(&(struct timespec){ .tv_nsec = WAIT_NAP_NS }, NULL);
-		ret = files_open(&files, session, false);
-		if (ret)
+	for (;;) {
+		bool ask = waited >= asked;
+
+		ret = device_held(session, address, ask);
+		if (ret <= 0)
 			return ret;
-		path_print(path, "sys/bus/pci/devices/%s/driver", address);
-		used = link_name(&files, path, driver) && !strcmp(driver, "vfio-pci");
-		used = used && device_in_use(&files, address);
-		if (used && !round)
-			device_request(&files, address);
-		files_close(&files);
+		asked += ask ? WAIT_ASK_MS : 0;
+		nanosleep(&(struct timespec){ .tv_nsec = nap * 1000000l }, NULL);
+		if (waited < WAIT_TELL_MS && waited + nap >= WAIT_TELL_MS)
+			log_line(LOG_WARN, "%s is open: waiting until its program lets go of it",
+				 address);
+		waited += nap;
+		nap = nap * 2 < WAIT_NAP_MAX ? nap * 2 : WAIT_NAP_MAX;
 	}
-	return used ? -EBUSY : 0;
 }
 
 /* "driver/NAME/ATTR", "device/ADDRESS/ATTR", "group/NUMBER/type", "bus/ATTR" */
