@@ -70,6 +70,22 @@ static struct bar_views *views_publish(struct bar_views *next)
 	return now;
 }
 
+/*
+ * Which DMA to a view may be mapped, as Linux finds out by a fault: what the program
+ * itself may do, and nothing while the device's memory is off.
+ */
+static uint32_t view_dma_rights(const struct bar_view *v)
+{
+	if (v->dev && !config_memory_enabled(v->dev))
+		return 0;
+	return (v->prot & PROT_READ ? RF_READ : 0) | (v->prot & PROT_WRITE ? RF_WRITE : 0);
+}
+
+static int owner_add_view(struct rf_owner *owner, const struct bar_view *v)
+{
+	return owner_add_device_range(owner, v->first, v->last - v->first + 1, view_dma_rights(v));
+}
+
 /* What is in [first, last] is a BAR for DMA just as far as the set says so. */
 static void owner_follow(uintptr_t first, uintptr_t last)
 {
@@ -84,7 +100,7 @@ static void owner_follow(uintptr_t first, uintptr_t last)
 		if (now->view[i].last < first || now->view[i].first > last)
 			continue;
 		piece = bar_view_clip(&now->view[i], first, last);
-		owner_add_device_range(owner, piece.first, piece.last - piece.first + 1);
+		owner_add_view(owner, &piece);
 	}
 }
 
@@ -236,9 +252,13 @@ void bar_show_memory(void)
 	engine_lock(&views_lock);
 	atomic_store(&bar_memory_shown, atomic_load(&config_memory_changes));
 	now = bar_views_now;
-	for (unsigned i = 0; now && i < now->nr; i++)
-		if (now->view[i].dev)
-			view_protect(&now->view[i]);
+	for (unsigned i = 0; now && i < now->nr; i++) {
+		if (!now->view[i].dev)
+			continue;
+		view_protect(&now->view[i]);
+		if (engine_owner())
+			owner_add_view(engine_owner(), &now->view[i]);
+	}
 	engine_unlock(&views_lock);
 }
 
@@ -273,7 +293,7 @@ static void *view_map(struct bar_view *v, void *addr, size_t len, int flags, int
 	if (!ret)
 		ret = bar_views_edit(bar_views_now, v->first, v->last, v, &with);
 	if (!ret && engine_owner())
-		ret = owner_add_device_range(engine_owner(), v->first, len);
+		ret = owner_add_view(engine_owner(), v);
 	if (!ret && over) {
 		p = sys_mmap(addr, len, PROT_NONE, flags, memfd, (off_t)v->offset);
 		ret = sys_failed(p) ? sys_error(p) : 0;
@@ -518,6 +538,7 @@ int bar_mprotect(uintptr_t addr, size_t len, int prot)
 		if (ret)
 			protect_undo(next, p.reached, last);
 		old = views_publish(next);
+		owner_follow(addr, last);
 	}
 	engine_unlock(&views_lock);
 	views_free(old);

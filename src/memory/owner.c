@@ -154,8 +154,8 @@ static int probe_run(uintptr_t first, uintptr_t last, uint32_t prot)
 	return ret;
 }
 
-/* Whether @addr is in a BAR mapping; *@last is clipped to where that changes. */
-static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *last)
+/* Whether @addr is in a BAR mapping, of *@prot; *@last is clipped to where that changes. */
+static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *last, uint32_t *prot)
 {
 	bool inside = false;
 
@@ -163,10 +163,11 @@ static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *l
 		return false;
 	pthread_mutex_lock(&owner->lock);
 	for (unsigned i = 0; i < owner->nr_devices; i++) {
-		const struct owner_range *range = &owner->devices[i];
+		const struct owner_device *range = &owner->devices[i];
 
 		if (range->first <= addr && addr <= range->last) {
 			inside = true;
+			*prot = range->prot;
 			if (range->last < *last)
 				*last = range->last;
 			break;
@@ -181,8 +182,9 @@ static bool owner_device_at(struct rf_owner *owner, uintptr_t addr, uintptr_t *l
 bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 {
 	uintptr_t end = addr + len - 1, last = end;
+	uint32_t prot = 0;
 
-	return owner_device_at(owner, addr, &last) || last != end;
+	return owner_device_at(owner, addr, &last, &prot) || last != end;
 }
 
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)
@@ -197,24 +199,26 @@ int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t p
 		return -EFAULT;
 	for (;;) {
 		uintptr_t run_last = last;
+		uint32_t rights = 0;
+		int ret = 0;
 
-		if (!owner_device_at(owner, addr, &run_last)) {
-			int ret = probe_run(addr, run_last, prot);
-
-			if (ret)
-				return ret;
-		}
+		if (!owner_device_at(owner, addr, &run_last, &rights))
+			ret = probe_run(addr, run_last, prot);
+		else if (!(rights & (prot & RF_WRITE ? RF_WRITE : RF_READ)))
+			ret = -EFAULT;
+		if (ret)
+			return ret;
 		if (run_last == last)
 			return 0;
 		addr = run_last + 1;
 	}
 }
 
-static bool device_push(struct rf_owner *owner, uintptr_t first, uintptr_t last)
+static bool device_push(struct rf_owner *owner, uintptr_t first, uintptr_t last, uint32_t prot)
 {
 	if (owner->nr_devices == OWNER_DEVICE_RANGES)
 		return false;
-	owner->devices[owner->nr_devices] = (struct owner_range){ first, last };
+	owner->devices[owner->nr_devices] = (struct owner_device){ first, last, prot };
 	atomic_fetch_add(&owner->nr_devices, 1);
 	return true;
 }
@@ -225,8 +229,8 @@ static void device_cut(struct rf_owner *owner, uintptr_t first, uintptr_t last)
 	unsigned i = 0;
 
 	while (i < owner->nr_devices) {
-		struct owner_range *range = &owner->devices[i];
-		struct owner_range was = *range;
+		struct owner_device *range = &owner->devices[i];
+		struct owner_device was = *range;
 
 		if (was.last < first || was.first > last) {
 			i++;
@@ -236,13 +240,13 @@ static void device_cut(struct rf_owner *owner, uintptr_t first, uintptr_t last)
 		atomic_fetch_sub(&owner->nr_devices, 1);
 		/* what is left of it meets the range no more, wherever in the table it goes */
 		if (was.first < first)
-			device_push(owner, was.first, first - 1);
+			device_push(owner, was.first, first - 1, was.prot);
 		if (was.last > last)
-			device_push(owner, last + 1, was.last);
+			device_push(owner, last + 1, was.last, was.prot);
 	}
 }
 
-int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
+int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)
 {
 	bool done;
 
@@ -251,7 +255,7 @@ int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 	done = owner->nr_devices < OWNER_DEVICE_RANGES - 1;
 	if (done) {
 		device_cut(owner, addr, addr + len - 1);
-		device_push(owner, addr, addr + len - 1);
+		device_push(owner, addr, addr + len - 1, prot);
 	}
 	pthread_mutex_unlock(&owner->lock);
 	return done ? 0 : -ENOSPC;

@@ -33,17 +33,18 @@ int owner_dma_write(struct rf_owner *owner, uintptr_t dst, const void *src, size
  * Whether [addr, addr + len) is there with the rights in @prot (RF_READ,
  * RF_WRITE), as get_user_pages would find it: 0 or -EFAULT. A few pages are
  * touched, more are looked up in the process's memory map, so the cost does
- * not grow with the length. Ranges named by owner_add_device_range() pass.
+ * not grow with the length. Ranges named by owner_add_device_range() have its rights.
  */
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
 
 /*
- * BAR mappings: inaccessible at times, yet legal to map for DMA. 0, or -ENOSPC
- * when there are too many. What is added takes the place of what was there; any
- * part can be removed. (If that cuts one in two when there are too many, its
- * upper part is forgotten.)
+ * BAR mappings: the program's accesses may trap, which says nothing of what may be
+ * mapped for DMA. That is @prot: the rights that the program has, none while the
+ * device's memory is off. 0, or -ENOSPC when there are too many. What is added takes
+ * the place of what was there; any part can be removed. (If that cuts one in two when
+ * there are too many, its upper part is forgotten.)
  */
-int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+int owner_add_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
 void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 
 /* Whether a BAR mapping of this process touches [addr, addr + len). */

@@ -25,6 +25,18 @@ struct owner_range {
 };
 
 /**
+ * struct owner_device - a BAR mapping
+ * @first: its first byte
+ * @last: its last byte
+ * @prot: which DMA may be mapped there, RF_READ and RF_WRITE
+ */
+struct owner_device {
+	uintptr_t first;
+	uintptr_t last;
+	uint32_t prot;
+};
+
+/**
  * struct owner_leaving - a range that is announced to leave (leaving.c)
  * @first: its first byte; 0 while nobody has this place
  * @last: its last byte; UINTPTR_MAX while nobody has this place
@@ -96,7 +108,7 @@ struct rf_owner {
 	_Atomic uint64_t nr_pins;
 	struct slab hidden;
 	struct tree_node *hidden_pins;
-	struct owner_range devices[OWNER_DEVICE_RANGES];
+	struct owner_device devices[OWNER_DEVICE_RANGES];
 	atomic_uint nr_devices;
 
 	pthread_mutex_t moving;

@@ -286,7 +286,7 @@ static void bars_are_no_memory(void **state)
 	uintptr_t bar = (uintptr_t)rig->buf + 4 * PAGE;
 	uint32_t hwpt, ioas = container(rig, VFIO_TYPE1v2_IOMMU, &hwpt);
 
-	assert_int_equal(owner_add_device_range(owner, bar, 2 * PAGE), 0);
+	assert_int_equal(owner_add_device_range(owner, bar, 2 * PAGE, RF_READ | RF_WRITE), 0);
 	assert_int_equal(dma_map(rig, rig->buf + 4 * PAGE, PAGE, BASE, RW), -EFAULT);
 	assert_int_equal(dma_map(rig, rig->buf, 8 * PAGE, BASE, RW), -EFAULT);
 	assert_int_equal(dma_map(rig, rig->buf, 5 * PAGE, BASE, RW), -EFAULT);

@@ -186,8 +186,10 @@ static void device_ranges_pass_though_inaccessible(void **state)
 	assert_int_equal(mprotect(p + 10 * PAGE, 4 * PAGE, PROT_NONE), 0);
 	assert_int_equal(mprotect(p + 20 * PAGE, PAGE, PROT_NONE), 0);
 	assert_int_equal(owner_probe(owner, addr, 40 * PAGE, RF_WRITE), -EFAULT);
-	assert_int_equal(owner_add_device_range(owner, addr + 20 * PAGE, PAGE), 0);
-	assert_int_equal(owner_add_device_range(owner, addr + 10 * PAGE, 4 * PAGE), 0);
+	assert_int_equal(owner_add_device_range(owner, addr + 20 * PAGE, PAGE, RF_READ | RF_WRITE),
+			 0);
+	assert_int_equal(
+		owner_add_device_range(owner, addr + 10 * PAGE, 4 * PAGE, RF_READ | RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr + 11 * PAGE, PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr, 40 * PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr + 8 * PAGE, 5 * PAGE, RF_WRITE), 0);
@@ -205,14 +207,14 @@ static void part_of_a_device_range_can_be_removed(void **state)
 	uintptr_t addr = (uintptr_t)p;
 
 	take_faults();
-	assert_int_equal(owner_add_device_range(owner, addr, 16 * PAGE), 0);
+	assert_int_equal(owner_add_device_range(owner, addr, 16 * PAGE, RF_READ | RF_WRITE), 0);
 	owner_del_device_range(owner, addr + 4 * PAGE, PAGE);
 	assert_int_equal(owner_probe(owner, addr, 4 * PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr + 4 * PAGE, PAGE, RF_READ), -EFAULT);
 	assert_int_equal(owner_probe(owner, addr + 5 * PAGE, 11 * PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr, 16 * PAGE, RF_WRITE), -EFAULT);
 	/* again over itself: one range all the same */
-	assert_int_equal(owner_add_device_range(owner, addr, 6 * PAGE), 0);
+	assert_int_equal(owner_add_device_range(owner, addr, 6 * PAGE, RF_READ | RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr, 16 * PAGE, RF_WRITE), 0);
 	owner_del_device_range(owner, addr - PAGE, 9 * PAGE);
 	assert_int_equal(owner_probe(owner, addr, PAGE, RF_READ), -EFAULT);
@@ -222,17 +224,41 @@ static void part_of_a_device_range_can_be_removed(void **state)
 	munmap(p, 16 * PAGE);
 }
 
+static void device_ranges_have_the_rights_that_were_said(void **state)
+{
+	char *p = pages(8, PROT_READ | PROT_WRITE);
+	uintptr_t addr = (uintptr_t)p;
+
+	take_faults();
+	assert_int_equal(owner_add_device_range(owner, addr, 6 * PAGE, RF_READ), 0);
+	assert_int_equal(owner_probe(owner, addr, PAGE, RF_READ), 0);
+	assert_int_equal(owner_probe(owner, addr, PAGE, RF_WRITE), -EFAULT);
+	assert_int_equal(owner_probe(owner, addr, PAGE, RF_READ | RF_WRITE), -EFAULT);
+	assert_int_equal(owner_add_device_range(owner, addr + 2 * PAGE, PAGE, RF_WRITE), 0);
+	assert_int_equal(owner_probe(owner, addr + 2 * PAGE, PAGE, RF_READ), -EFAULT);
+	assert_int_equal(owner_probe(owner, addr + 2 * PAGE, PAGE, RF_READ | RF_WRITE), 0);
+	/* what is left on both sides keeps what it had */
+	assert_int_equal(owner_add_device_range(owner, addr + 2 * PAGE, PAGE, 0), 0);
+	assert_int_equal(owner_probe(owner, addr, 2 * PAGE, RF_READ), 0);
+	assert_int_equal(owner_probe(owner, addr + 3 * PAGE, 5 * PAGE, RF_READ), 0);
+	assert_int_equal(owner_probe(owner, addr + 3 * PAGE, 4 * PAGE, RF_WRITE), -EFAULT);
+	assert_int_equal(owner_probe(owner, addr + 6 * PAGE, 2 * PAGE, RF_WRITE), 0);
+	assert_int_equal(owner_probe(owner, addr, 3 * PAGE, RF_READ), -EFAULT);
+	owner_del_device_range(owner, addr, 8 * PAGE);
+	munmap(p, 8 * PAGE);
+}
+
 static void too_many_device_ranges_are_refused(void **state)
 {
 	uint64_t nr = 0;
 
-	while (!owner_add_device_range(owner, (nr + 1) << 32, PAGE))
+	while (!owner_add_device_range(owner, (nr + 1) << 32, PAGE, RF_READ | RF_WRITE))
 		nr++;
-	assert_int_equal(owner_add_device_range(owner, 1, PAGE), -ENOSPC);
+	assert_int_equal(owner_add_device_range(owner, 1, PAGE, RF_READ | RF_WRITE), -ENOSPC);
 	assert_true(nr >= 200);
 	while (nr--)
 		owner_del_device_range(owner, (nr + 1) << 32, PAGE);
-	assert_int_equal(owner_add_device_range(owner, PAGE, PAGE), 0);
+	assert_int_equal(owner_add_device_range(owner, PAGE, PAGE, RF_READ | RF_WRITE), 0);
 	owner_del_device_range(owner, PAGE, PAGE);
 }
 
@@ -369,6 +395,7 @@ int main(void)
 		cmocka_unit_test(probe_refuses_a_mapping_beyond_the_end_of_its_file),
 		cmocka_unit_test(device_ranges_pass_though_inaccessible),
 		cmocka_unit_test(part_of_a_device_range_can_be_removed),
+		cmocka_unit_test(device_ranges_have_the_rights_that_were_said),
 		cmocka_unit_test(too_many_device_ranges_are_refused),
 		cmocka_unit_test(the_map_reads_the_same_by_ioctl_and_by_text),
 		cmocka_unit_test(mappings_are_told_from_an_address_on),
