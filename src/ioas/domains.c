@@ -178,6 +178,7 @@ static int space_add_domain(struct rf_ioas *ioas, const struct iommu_kind *kind,
 		if (ret)
 			goto free_domain;
 	}
+	domain_set_small(d->domain, ioas->no_large_pages);
 	d->hardware.kind = kind;
 	ret = windows_enter(ioas, &d->hardware);
 	if (ret)

@@ -439,6 +439,8 @@ int ioas_set_huge_pages(struct rf_ioas *ioas, uint64_t value)
 	ret = ioas_realign(ioas);
 	if (ret)
 		ioas->no_large_pages = before;
+	for (struct ioas_domain *d = ioas->domains; d; d = d->next)
+		domain_set_small(d->domain, ioas->no_large_pages);
 unlock:
 	pthread_mutex_unlock(&ioas->lock);
 	return ret;

@@ -10,7 +10,8 @@
  * everything counts as dirty, until tracking is begun anew.
  *
  * A kind with coarse dirty bits has one for each of its own page table entries:
- * a write makes all of the largest page dirty that can lie around it.
+ * reading takes those of the largest page that can lie around an address, and reports
+ * as much from that address on.
  */
 #include "iommu/dirty.h"
 
@@ -184,6 +185,9 @@ static uint64_t block_size(const struct dirty *dirty, uint64_t iova)
 	uint64_t smallest = 1ull << dirty->page_shift;
 	uint64_t sizes = domain_kind(dirty->domain)->page_sizes & ~smallest;
 
+	if (domain_is_small(dirty->domain))
+		return smallest;
+
 	while (sizes) {
 		uint64_t size = 1ull << (63 - __builtin_clzll(sizes));
 
@@ -198,20 +202,7 @@ void dirty_mark(struct dirty *dirty, uint64_t first, uint64_t last)
 {
 	if (last >> dirty->page_shift > dirty->last)
 		last = (dirty->last << dirty->page_shift) | ((1ull << dirty->page_shift) - 1);
-	if (!domain_kind(dirty->domain)->coarse_dirty) {
-		pages_mark(dirty, first >> dirty->page_shift, last >> dirty->page_shift);
-		return;
-	}
-	for (;;) {
-		uint64_t size = block_size(dirty, first);
-		uint64_t end = first | (size - 1);
-
-		pages_mark(dirty, (first & ~(size - 1)) >> dirty->page_shift,
-			   end >> dirty->page_shift);
-		if (end >= last)
-			return;
-		first = end + 1;
-	}
+	pages_mark(dirty, first >> dirty->page_shift, last >> dirty->page_shift);
 }
 
 static void walk_flush(struct walk *walk)
@@ -300,6 +291,36 @@ void dirty_clear(struct dirty *dirty, uint64_t first, uint64_t last)
 		atomic_store(&dirty->lost, false);
 }
 
+static void dirty_note(void *arg, uint64_t first, uint64_t last)
+{
+	*(bool *)arg = true;
+}
+
+/* As Linux walks the tables of its mock IOMMU: entry by entry, wherever it begins in one. */
+static void coarse_read(struct walk *out, uint64_t first, uint64_t last)
+{
+	struct dirty *dirty = out->dirty;
+	uint64_t page = (1ull << dirty->page_shift) - 1;
+
+	if (last >> dirty->page_shift > dirty->last)
+		last = (dirty->last << dirty->page_shift) | page;
+	for (first &= ~page; first <= last;) {
+		uint64_t size = block_size(dirty, first);
+		uint64_t end = last - first < size ? last | page : first + (size - 1);
+		uint64_t head = first & ~(size - 1);
+		bool any = false;
+		struct walk walk = {
+			.dirty = dirty, .keep = out->keep, .fn = dirty_note, .arg = &any
+		};
+
+		dirty_walk(&walk, head, head + (size - 1));
+		if (any)
+			walk_found(out, first >> dirty->page_shift, (end >> dirty->page_shift) + 1);
+		first = end + 1;
+	}
+	walk_flush(out);
+}
+
 void dirty_read(struct dirty *dirty, uint64_t first, uint64_t last, bool keep,
 		void (*fn)(void *arg, uint64_t first, uint64_t last), void *arg)
 {
@@ -308,7 +329,9 @@ void dirty_read(struct dirty *dirty, uint64_t first, uint64_t last, bool keep,
 
 	if (atomic_load(&dirty->lost)) {
 		fn(arg, first & ~page, last | page);
-		return;
+	} else if (domain_kind(dirty->domain)->coarse_dirty) {
+		coarse_read(&walk, first, last);
+	} else {
+		dirty_walk(&walk, first, last);
 	}
-	dirty_walk(&walk, first, last);
 }

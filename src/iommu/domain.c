@@ -387,6 +387,16 @@ int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 	return slot_translate_lowest(domain, slot_read(table, iova, PAGE_SHIFT), iova, prot, out);
 }
 
+void domain_set_small(struct domain *domain, bool small)
+{
+	atomic_store_explicit(&domain->small, small, memory_order_relaxed);
+}
+
+bool domain_is_small(const struct domain *domain)
+{
+	return atomic_load_explicit(&domain->small, memory_order_relaxed);
+}
+
 int domain_enable_dirty_tracking(struct domain *domain)
 {
 	domain->dirty = dirty_new(domain);

@@ -93,11 +93,19 @@ int domain_translate(const struct domain *domain, uint64_t iova, uint32_t prot,
 		     struct translation *out);
 
 /*
+ * Whether only the kind's smallest pages are used in tables that it would see: what a
+ * kind with coarse dirty bits needs to know.
+ */
+void domain_set_small(struct domain *domain, bool small);
+bool domain_is_small(const struct domain *domain);
+
+/*
  * Dirty tracking. Setting starts clean: 0, or -EOPNOTSUPP for a
  * domain that was not made able. Reading calls @fn for each run of dirty pages in
  * [first, last], in ascending order and in multiples of the kind's smallest
  * page, and clears them unless @keep. -EINVAL when tracking is off. Pages that
- * are unmapped are dirty no more.
+ * are unmapped are dirty no more. A kind with coarse dirty bits is read inside a gate of
+ * the domain; of an entry around @first or @last everything is cleared.
  */
 int domain_set_dirty_tracking(struct domain *domain, bool enable);
 int domain_read_dirty(struct domain *domain, uint64_t first, uint64_t last, bool keep,

@@ -42,6 +42,7 @@ struct domain {
 	atomic_bool tracking; /* first: see domain_tracks_dirty() */
 	_Alignas(64) struct table root;
 	struct dirty *dirty; /* or NULL: it cannot */
+	atomic_bool small; /* see domain_set_small() */
 	unsigned root_shift;
 	unsigned nr_owners;
 	struct rf_owner *owners[DOMAIN_OWNERS];

@@ -6,14 +6,19 @@
  * A bitmap has one bit for each page of the size that the caller names, from the
  * first IOVA on; bits are only ever set. What is asked for must be mapped
  * without a hole: from a hole on, nothing is reported. A bitmap that is not
- * there is not complained of, as Linux does not either.
+ * there, or in part, is not complained of, as Linux does not either: what falls
+ * there is clean and lost.
  */
 #include <errno.h>
 
+#include <string.h>
+
+#include "base/gate.h"
 #include "ioas/domains.h"
 #include "iommufd/ctx.h"
 #include "memory/owner.h"
 
+#define PAGE	     4096u
 #define BITMAP_CHUNK 256u
 
 static struct hwpt_paging *paging_get(struct iommufd_ctx *ctx, uint32_t id)
@@ -48,7 +53,6 @@ int hwpt_set_dirty_cmd(struct ucmd *u)
  * @first: IOVA of bit 0
  * @last: the last that is asked for
  * @shift: log2 of the page size
- * @bad: it could not be written
  */
 struct bitmap {
 	struct file_caller *caller;
@@ -56,7 +60,6 @@ struct bitmap {
 	uint64_t first;
 	uint64_t last;
 	unsigned shift;
-	bool bad;
 };
 
 /* Set bits [first, last] of the bytes in @buf. */
@@ -83,20 +86,22 @@ static void bitmap_add(void *arg, uint64_t first, uint64_t last)
 		last = b->last;
 	bit = (first - b->first) >> b->shift;
 	end = (last - b->first) >> b->shift;
-	while (!b->bad && bit <= end) {
+	while (bit <= end) {
 		uintptr_t at = b->data + bit / 8;
-		uint64_t until = (bit | 7) + 8 * (sizeof(buf) - 1);
 		uint64_t base = bit & ~7ull;
+		uint64_t until;
 		size_t len;
 
+		/* a page of the bitmap that is not there does not hurt the next */
+		len = PAGE - at % PAGE < sizeof(buf) ? PAGE - at % PAGE : sizeof(buf);
+		until = base + 8 * len - 1;
 		if (until > end)
 			until = end;
 		len = until / 8 - bit / 8 + 1;
-		b->bad = owner_read(b->caller->owner, buf, at, len);
-		if (b->bad)
-			return;
-		set_bits(buf, bit - base, until - base);
-		b->bad = owner_write(b->caller->owner, at, buf, len);
+		if (!owner_read(b->caller->owner, buf, at, len)) {
+			set_bits(buf, bit - base, until - base);
+			owner_write(b->caller->owner, at, buf, len);
+		}
 		bit = until + 1;
 	}
 }
@@ -137,6 +142,7 @@ static int dirty_check_range(const struct iommu_hwpt_get_dirty_bitmap *cmd, uint
 static int dirty_read(struct ucmd *u, struct hwpt_paging *hwpt)
 {
 	const struct iommu_hwpt_get_dirty_bitmap *cmd = &u->cmd.get_dirty;
+	struct domain *domain = hwpt->common.domain;
 	struct bitmap bitmap = {
 		.caller = u->caller,
 		.data = cmd->data,
@@ -144,6 +150,8 @@ static int dirty_read(struct ucmd *u, struct hwpt_paging *hwpt)
 		.last = cmd->iova + cmd->length - 1,
 	};
 	uint64_t last = bitmap.last;
+	struct gate gate;
+	unsigned token;
 	int ret;
 
 	ret = dirty_check_range(cmd, ioas_alignment(hwpt->ioas->space));
@@ -152,11 +160,18 @@ static int dirty_read(struct ucmd *u, struct hwpt_paging *hwpt)
 	if (!hwpt->dirty_tracking)
 		return -EOPNOTSUPP;
 	bitmap.shift = (unsigned)__builtin_ctzll(cmd->page_size);
+	if (!mapped_until(hwpt->ioas->space, cmd->iova, &last))
+		return 0;
+	memset(&gate, 0, sizeof(gate));
+	ret = domain_add_gate(domain, &gate);
+	if (ret)
+		return ret;
+	token = gate_enter(&gate);
 	/* not even that tracking is off is an error */
-	if (mapped_until(hwpt->ioas->space, cmd->iova, &last))
-		domain_read_dirty(hwpt->common.domain, cmd->iova, last,
-				  cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, bitmap_add,
-				  &bitmap);
+	domain_read_dirty(domain, cmd->iova, last,
+			  cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, bitmap_add, &bitmap);
+	gate_leave(&gate, token);
+	domain_del_gate(domain, &gate);
 	return 0;
 }
 

@@ -184,6 +184,72 @@ static void a_bitmap_that_is_not_there_is_not_complained_of(void **state)
 	assert_int_equal(bits, 0);
 }
 
+static void the_rest_of_a_bitmap_is_written(void **state)
+{
+	struct rig *rig = *state;
+	struct tracked t = tracked_new(rig);
+	uint8_t *b =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t wrote[2] = { UINT64_MAX, UINT64_MAX }, nr;
+
+	take_faults();
+	assert_int_equal(set_tracking(rig, t.hwpt, 1), 0);
+	assert_int_equal(mock_write(rig, t.hwpt, 128 * 2048, wrote, &nr), 0);
+	assert_int_equal(nr, 128);
+	mprotect(b + PAGE, PAGE, PROT_READ);
+	/* a bit for 16 bytes: two pages of bits */
+	assert_int_equal(get_bitmap(rig, t.hwpt, BASE, 128 * 2048, 16, b + 2048, 0), 0);
+	mprotect(b + PAGE, PAGE, PROT_READ | PROT_WRITE);
+	for (unsigned i = 0; i < 3 * PAGE; i++)
+		assert_int_equal(b[i], i < 2048 || i / PAGE == 1 ? 0 :
+				       i < 2048 + 128 * 16	 ? 0xff :
+								   0);
+	assert_int_equal(get_bitmap(rig, t.hwpt, BASE, 128 * 2048, 8, b + 2048, 0), 0);
+	assert_int_equal(b[PAGE], 0); /* they are clean all the same */
+	munmap(b, 3 * PAGE);
+}
+
+#define MIB (1ul << 20)
+
+static void a_large_page_is_dirty_as_a_whole(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t *area =
+		mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *buf = (uint8_t *)(((uintptr_t)area + MIB - 1) & ~(MIB - 1));
+	uint32_t ioas = ioas_new_id(rig), idev, hwpt;
+	struct iommu_option option = { .size = sizeof(option),
+				       .option_id = IOMMU_OPTION_HUGE_PAGES,
+				       .op = IOMMU_OPTION_OP_SET,
+				       .object_id = ioas };
+	uint64_t wrote = 4, bits[8], nr;
+
+	assert_int_equal(mock_domain(rig, ioas, MOCK_FLAGS_DEVICE_HUGE_IOVA, NULL, NULL, &idev), 0);
+	assert_int_equal(hwpt_alloc(rig, idev, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt), 0);
+	assert_int_equal(set_tracking(rig, hwpt, 1), 0);
+	for (unsigned small = 0; small < 2; small++) {
+		option.val64 = !small;
+		assert_int_equal(call(rig, IOMMU_OPTION, &option), 0);
+		assert_int_equal(map_fixed(rig, ioas, buf, 2 * MIB, BASE), 0);
+		assert_int_equal(mock_write(rig, hwpt, 64 * 2048, &wrote, &nr), 0);
+		assert_int_equal(nr, 1);
+		memset(bits, 0, sizeof(bits));
+		assert_int_equal(get_bitmap(rig, hwpt, BASE, MIB, 4096, bits,
+					    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR),
+				 0);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(bits[i], !small ? UINT64_MAX : i ? 0 : 2);
+		/* whatever of it is asked for takes all */
+		memset(bits, 0, sizeof(bits));
+		assert_int_equal(get_bitmap(rig, hwpt, BASE + MIB / 2, MIB / 16, 2048, bits, 0), 0);
+		assert_int_equal(bits[0], small ? 0 : UINT32_MAX);
+		assert_int_equal(get_bitmap(rig, hwpt, BASE, MIB, 4096, bits, 0), 0);
+		assert_int_equal(bits[2], 0);
+		assert_int_equal(unmap(rig, ioas, 0, UINT64_MAX, NULL), 0);
+	}
+	munmap(area, 4 * MIB);
+}
+
 /* A modelled device's DMA, through the IOMMU that machines have. */
 static void real_dma_dirties_what_it_writes(void **state)
 {
@@ -224,6 +290,8 @@ int main(void)
 		RIG_TEST(a_hole_ends_the_report),
 		RIG_TEST(ranges_are_checked),
 		RIG_TEST(a_bitmap_that_is_not_there_is_not_complained_of),
+		RIG_TEST(the_rest_of_a_bitmap_is_written),
+		RIG_TEST(a_large_page_is_dirty_as_a_whole),
 		RIG_TEST(real_dma_dirties_what_it_writes),
 	};
 
