@@ -22,6 +22,7 @@
 #include "interpose/fd.h"
 #include "interpose/holder.h"
 #include "interpose/internal.h"
+#include "interpose/ready.h"
 #include "interpose/real.h"
 #include "interpose/signals.h"
 #include "memory/fault.h"
@@ -53,6 +54,7 @@ static enum waiting waiting_of(int fd)
 	of = fd_get(fd, &err);
 	if (of) {
 		polls = holder_is(of->file) ? holder_polls(of->file) : of->file->ops->poll != NULL;
+		ready_settle(of->file, fd);
 		is = polls ? WAIT_POLLS : WAIT_ALWAYS_READY;
 		fd_put(of);
 	}

@@ -8,7 +8,8 @@
  *
  * A byte too many for a moment is harmless (a read then finds nothing, as on
  * Linux when another thread was faster); one too few is not. So whoever takes the
- * byte out looks at the file once more.
+ * byte out looks at the file once more. A file may become less ready without having been
+ * read (a fault that nobody can answer any more); then the next poll() takes it out.
  *
  * The other end is a copy of the descriptor table's, as a file may call wake
  * until it is released, which is later than the last close.

@@ -13,7 +13,7 @@
  */
 int ready_begin(struct file *file, const int *peer);
 
-/* The file was read or written through @fd: it may be less ready than it was. */
+/* The file was read, written or asked for through @fd: it may be less ready than it was. */
 void ready_settle_slow(struct file *file, int fd);
 
 /* Whether that is so: then one byte has to be taken out of the descriptor. */

@@ -11,6 +11,10 @@
  *
  * Reading never waits: nothing there is 0 bytes. It is poll that waits.
  *
+ * Cookies are the smallest free numbers from 1 on. On Linux 0 is taken by nobody, and
+ * given back by who answers it while others are taken; from then on it is a number
+ * like the others.
+ *
  * Locks: a queue's own covers all of it; the count of waiting faults is read
  * without, so that poll never waits either.
  */
@@ -41,6 +45,8 @@ struct fault {
  * @head: not read yet, oldest first
  * @waiting: how many
  * @read: those that are read, by cookie
+ * @zero: the one whose cookie is 0
+ * @from_zero: 0 is a cookie
  * @file: its descriptor's; NULL once that is closed
  */
 struct fault_queue {
@@ -51,6 +57,8 @@ struct fault_queue {
 	struct fault **tail;
 	atomic_uint waiting;
 	struct idtable read;
+	struct fault *zero;
+	bool from_zero;
 	struct file *file;
 };
 
@@ -91,14 +99,39 @@ static void queue_push(struct fault_queue *q, struct fault *fault)
 		q->file->wake(q->file->wake_arg);
 }
 
+/* A cookie for a fault that is read: 0, or -ENOMEM. */
+static int cookie_give(struct fault_queue *q, struct fault *fault)
+{
+	fault->msg.cookie = 0;
+	if (q->from_zero && !q->zero) {
+		q->zero = fault;
+		return 0;
+	}
+	fault->msg.cookie = idtable_add(&q->read, fault);
+	return fault->msg.cookie ? 0 : -ENOMEM;
+}
+
+/* The fault whose cookie it is, which is nobody's any more; or NULL. */
+static struct fault *cookie_take(struct fault_queue *q, uint32_t cookie)
+{
+	struct fault *fault = q->zero;
+
+	if (cookie)
+		return idtable_remove(&q->read, cookie);
+	if (q->read.used)
+		q->from_zero = true;
+	q->zero = NULL;
+	return fault;
+}
+
 static void fault_destroy(struct iommufd_ctx *ctx, struct object *obj)
 {
 	struct fault_queue *q = (struct fault_queue *)obj;
 
 	while (q->head)
 		fault_answer(queue_pop(q));
-	for (uint32_t id = 1; id <= q->read.size; id++) {
-		struct fault *fault = idtable_remove(&q->read, id);
+	for (uint32_t cookie = 0; cookie <= q->read.size; cookie++) {
+		struct fault *fault = cookie_take(q, cookie);
 
 		if (fault)
 			fault_answer(fault);
@@ -171,11 +204,11 @@ void fault_flush(struct fault_queue *q, const struct igroup *igroup, uint64_t ha
 		fault_answer(fault);
 	}
 	q->tail = link;
-	for (uint32_t id = 1; id <= q->read.size; id++) {
-		struct fault *fault = idtable_find(&q->read, id);
+	for (uint32_t cookie = 0; cookie <= q->read.size; cookie++) {
+		struct fault *fault = cookie ? idtable_find(&q->read, cookie) : q->zero;
 
 		if (fault && fault_is_of(fault, igroup, handle))
-			fault_answer(idtable_remove(&q->read, id));
+			fault_answer(cookie_take(q, cookie));
 	}
 	pthread_mutex_unlock(&q->lock);
 }
@@ -184,12 +217,12 @@ void fault_flush(struct fault_queue *q, const struct igroup *igroup, uint64_t ha
 static int queue_deliver(struct fault_queue *q, struct file_caller *caller, uintptr_t to)
 {
 	struct fault *fault = q->head;
+	int ret = cookie_give(q, fault);
 
-	fault->msg.cookie = idtable_add(&q->read, fault);
-	if (!fault->msg.cookie)
-		return -ENOMEM;
+	if (ret)
+		return ret;
 	if (owner_write(caller->owner, to, &fault->msg, sizeof(fault->msg))) {
-		idtable_remove(&q->read, fault->msg.cookie);
+		cookie_take(q, fault->msg.cookie);
 		return -EFAULT;
 	}
 	queue_pop(q);
@@ -226,7 +259,7 @@ static int queue_respond(struct fault_queue *q, const struct iommu_hwpt_page_res
 	if (response->code != IOMMUFD_PAGE_RESP_SUCCESS &&
 	    response->code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
-	fault = idtable_remove(&q->read, response->cookie);
+	fault = cookie_take(q, response->cookie);
 	if (!fault)
 		return -EINVAL;
 	fault_answer(fault);
@@ -257,7 +290,7 @@ static ssize_t fault_write(struct file *file, struct file_caller *caller, const 
 
 static short fault_poll(struct file *file)
 {
-	short events = POLLOUT | POLLWRNORM;
+	short events = POLLOUT;
 
 	if (atomic_load(&queue_of(file)->waiting))
 		events |= POLLIN | POLLRDNORM;
@@ -312,6 +345,7 @@ static struct fault_queue *queue_new(struct iommufd_ctx *ctx)
 int fault_alloc_cmd(struct ucmd *u)
 {
 	struct iommu_fault_alloc *cmd = &u->cmd.fault_alloc;
+	uint32_t former_id = cmd->out_fault_id;
 	struct fault_queue *q;
 	int fd, ret;
 
@@ -327,6 +361,8 @@ int fault_alloc_cmd(struct ucmd *u)
 		goto discard;
 	fd = u->caller->ops->install(u->caller, q->file, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
+		cmd->out_fault_id = former_id; /* it has not been told */
+		ucmd_respond(u, sizeof(*cmd));
 		ret = fd;
 		goto discard;
 	}

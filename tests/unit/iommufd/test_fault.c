@@ -76,7 +76,7 @@ static void faults_are_read_in_order_and_answered_by_cookie(void **state)
 	struct iommu_hwpt_pgfault msg[3];
 
 	assert_false(readable(&f));
-	assert_true(f.file->ops->poll(f.file) & POLLOUT);
+	assert_int_equal(f.file->ops->poll(f.file), POLLOUT);
 	assert_int_equal(take(rig, &f, msg, sizeof(msg)), 0);
 	assert_int_equal(trigger(rig, f.idev, 0, 0xdead0000), 0);
 	assert_int_equal(trigger(rig, f.idev, 1, 0xbeef0000), 0);
@@ -175,6 +175,57 @@ static void leaving_the_table_answers_its_faults(void **state)
 	assert_int_equal(destroy(rig, stdev), 0);
 }
 
+static void answering_cookie_0_makes_it_one(void **state)
+{
+	struct rig *rig = *state;
+	struct faulting f = faulting_new(rig);
+	struct iommu_hwpt_pgfault msg[3];
+	uint32_t pt = f.ioas;
+
+	take_faults();
+	assert_int_equal(answer(rig, &f, 0, 0), -EINVAL);
+	for (uint64_t i = 0; i < 2; i++)
+		assert_int_equal(trigger(rig, f.idev, 0, i), 0);
+	assert_int_equal(take(rig, &f, msg, sizeof(msg[0])), sizeof(msg[0]));
+	assert_int_equal(msg[0].cookie, 1); /* nothing was taken when 0 was answered */
+	assert_int_equal(answer(rig, &f, 0, 0), -EINVAL);
+	assert_int_equal(take(rig, &f, msg, sizeof(msg[0])), sizeof(msg[0]));
+	assert_int_equal(msg[0].cookie, 0);
+	assert_int_equal(trigger(rig, f.idev, 0, 2), 0);
+	assert_int_equal(take(rig, &f, msg, sizeof(msg[0])), sizeof(msg[0]));
+	assert_int_equal(msg[0].cookie, 2);
+	assert_int_equal(answer(rig, &f, 0, 0), 8);
+	assert_int_equal(answer(rig, &f, 0, 0), -EINVAL);
+	assert_int_equal(trigger(rig, f.idev, 0, 3), 0);
+	assert_int_equal(take(rig, &f, (void *)8, sizeof(msg[0])), -EFAULT);
+	assert_int_equal(take(rig, &f, msg, sizeof(msg[0])), sizeof(msg[0]));
+	assert_int_equal(msg[0].cookie, 0);
+	/* and it goes with the others */
+	assert_int_equal(mock_replace(rig, f.stdev, &pt), 0);
+	for (uint32_t cookie = 0; cookie < 4; cookie++)
+		assert_int_equal(answer(rig, &f, cookie, 0), -EINVAL);
+	pt = f.nested;
+	assert_int_equal(mock_replace(rig, f.stdev, &pt), 0);
+	assert_int_equal(trigger(rig, f.idev, 0, 4), 0);
+	assert_int_equal(take(rig, &f, msg, sizeof(msg[0])), sizeof(msg[0]));
+	assert_int_equal(msg[0].cookie, 0);
+}
+
+static void without_a_descriptor_nothing_is_told(void **state)
+{
+	struct rig *rig = *state;
+	struct iommu_fault_alloc cmd = { .size = sizeof(cmd), .out_fault_id = 77 };
+	int other = -1;
+
+	for (unsigned i = 1; i < TABLE_FILES; i++)
+		other = rig_open(rig);
+	assert_int_equal(call(rig, IOMMU_FAULT_QUEUE_ALLOC, &cmd), -EMFILE);
+	assert_int_equal(cmd.out_fault_id, 77);
+	table_close(&rig->table, other);
+	assert_int_equal(call(rig, IOMMU_FAULT_QUEUE_ALLOC, &cmd), 0);
+	assert_int_equal(cmd.out_fault_id, 1);
+}
+
 static void a_queue_lasts_while_a_table_or_its_file_is_there(void **state)
 {
 	struct rig *rig = *state;
@@ -244,6 +295,8 @@ int main(void)
 		RIG_TEST(what_does_not_fit_stays_on_the_queue),
 		RIG_TEST(several_answers_stop_at_the_first_bad_one),
 		RIG_TEST(leaving_the_table_answers_its_faults),
+		RIG_TEST(answering_cookie_0_makes_it_one),
+		RIG_TEST(without_a_descriptor_nothing_is_told),
 		RIG_TEST(a_queue_lasts_while_a_table_or_its_file_is_there),
 		RIG_TEST(a_queue_keeps_the_iommufd_open),
 		RIG_TEST(wrong_queues_are_not_found),
