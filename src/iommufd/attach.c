@@ -195,6 +195,20 @@ static int attach_auto_found(struct iommufd_device *idev, struct iommufd_ioas *i
 	return ret;
 }
 
+/*
+ * What keeps a device from a page table that is still to be made: it is told before what
+ * keeps the table from being filled. 0: and it has its ranges already.
+ */
+static int attach_prepare(struct iommufd_device *idev, struct iommufd_ioas *ioas)
+{
+	int ret;
+
+	pthread_mutex_lock(&idev->igroup->lock);
+	ret = idev->igroup->hwpt ? -EINVAL : reserve_ranges(idev, ioas);
+	pthread_mutex_unlock(&idev->igroup->lock);
+	return ret;
+}
+
 static int attach_auto(struct iommufd_device *idev, struct iommufd_ioas *ioas, attach_fn *attach,
 		       uint32_t *pt_id, struct hwpt **old)
 {
@@ -205,9 +219,15 @@ static int attach_auto(struct iommufd_device *idev, struct iommufd_ioas *ioas, a
 	ret = attach_auto_found(idev, ioas, attach, pt_id, old);
 	if (ret != -EINVAL)
 		goto unlock;
-	ret = hwpt_paging_new(idev->ctx, ioas, idev, 0, &made);
+	ret = attach == attach_first ? attach_prepare(idev, ioas) : 0;
 	if (ret)
 		goto unlock;
+	ret = hwpt_paging_new(idev->ctx, ioas, idev, 0, &made);
+	if (ret) {
+		if (attach == attach_first)
+			ioas_unreserve(ioas->space, idev);
+		goto unlock;
+	}
 	ret = attach(idev, &made->common, old);
 	if (ret) {
 		hwpt_paging_discard(idev->ctx, made);

@@ -8,6 +8,7 @@
  */
 #include "iommufd/same_page.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "ioas/user_map.h"
@@ -15,6 +16,14 @@
 #include "memory/vma.h"
 
 #define PAGE 4096ull
+
+int same_page_probe(struct rf_owner *owner, uintptr_t addr)
+{
+	addr &= ~(PAGE - 1);
+	if (addr + PAGE < addr)
+		return -EOVERFLOW;
+	return owner_probe(owner, addr, PAGE, RF_READ);
+}
 
 static bool vma_take(const struct vma *vma, void *arg)
 {

@@ -14,6 +14,9 @@ struct rf_owner;
 bool same_memory(struct rf_owner *a, uintptr_t addr_a, struct rf_owner *b, uintptr_t addr_b,
 		 uint64_t length);
 
+/* Whether the page of @addr can be read: 0, -EFAULT, or -EOVERFLOW where addresses end. */
+int same_page_probe(struct rf_owner *owner, uintptr_t addr);
+
 /*
  * How often each page from @addr on is pinned (pages_pin_count()), wherever it is mapped:
  * fills @counts for as many of @nr pages as lie in one mapping and tells how many; 0:

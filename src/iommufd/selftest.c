@@ -186,17 +186,15 @@ static int check_map(const struct domain *domain, struct rf_owner *owner, uint64
 	while (length) {
 		struct translation t;
 		uint64_t n;
+		int ret = same_page_probe(owner, uptr);
 
-		if (domain_translate(domain, iova, 0, &t)) {
-			/* memory that is not there is said before */
-			return owner_probe(owner, uptr & ~(PAGE - 1), PAGE, RF_READ) ? -EFAULT :
-										       -EINVAL;
-		}
+		if (ret)
+			return ret;
+		if (domain_translate(domain, iova, 0, &t))
+			return -EINVAL;
 		n = t.length < length ? t.length : length;
 		if (n > PAGE - uptr % PAGE)
 			n = PAGE - uptr % PAGE; /* what differs is said before what is not there */
-		if (owner_probe(owner, uptr, n, RF_READ))
-			return -EFAULT;
 		if (!same_memory(t.owner, t.addr, owner, uptr, n))
 			return -EINVAL;
 		iova += n;

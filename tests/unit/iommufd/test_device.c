@@ -3,6 +3,7 @@
  * Modelled devices bound to an iommufd, as vfio binds them: who owns a group, what
  * is reserved, and where DMA goes.
  */
+#include "../faults.h"
 #include "base/log.h"
 #include "rig.h"
 
@@ -218,6 +219,17 @@ static void what_the_iommu_reserves_is_kept_free(void **state)
 	assert_int_equal(map_fixed(rig, ioas[1], rig->buf, PAGE, 0xfee00000), 0);
 	link->unbind(idev);
 	assert_int_equal(map_fixed(rig, ioas[0], rig->buf, PAGE, 0xfee00000), 0);
+
+	/* it is told before memory that is not there, and left again when that is told */
+	idev = bind(rig, d.dev[0], &id);
+	take_faults();
+	assert_int_equal(map_fixed(rig, ioas[0], (void *)PAGE, PAGE, 0x1000000), 0);
+	pt = ioas[0];
+	assert_int_equal(link->attach(idev, &pt), -EADDRINUSE);
+	assert_int_equal(unmap(rig, ioas[0], 0xfee00000, PAGE, NULL), 0);
+	assert_int_equal(link->attach(idev, &pt), -EFAULT);
+	assert_int_equal(map_fixed(rig, ioas[0], rig->buf, PAGE, 0xfee00000), 0);
+	link->unbind(idev);
 	devices_free(&d);
 }
 

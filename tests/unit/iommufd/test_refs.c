@@ -3,6 +3,7 @@
  * How often a page is pinned, as the self-tests ask for it: by the page, wherever it is
  * mapped, and whatever has become of the place that it was mapped for DMA at.
  */
+#include "../faults.h"
 #include "rig.h"
 
 #include <unistd.h>
@@ -208,6 +209,21 @@ static void hidden_memory_can_be_cut(void **state)
 	twice_free(t);
 }
 
+static void the_end_of_addresses_is_told_apart(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t ioas = ioas_new_id(rig), hwpt;
+
+	take_faults();
+	assert_int_equal(mock_domain(rig, ioas, 0, NULL, &hwpt, NULL), 0);
+	assert_int_equal(map_fixed(rig, ioas, rig->buf, PAGE, BASE), 0);
+	assert_int_equal(check_map(rig, hwpt, BASE, 2048, (void *)-PAGE), -EOVERFLOW);
+	assert_int_equal(check_map(rig, hwpt, BASE, 2048, (void *)(-2 * PAGE)), -EFAULT);
+	assert_int_equal(check_map(rig, hwpt, BASE, PAGE, (void *)-PAGE), -EINVAL);
+	assert_int_equal(check_refs(rig, (void *)-PAGE, PAGE, 0), -EINVAL);
+	assert_int_equal(check_refs(rig, (void *)(-2 * PAGE), PAGE, 0), -EFAULT);
+}
+
 static void another_process_pins_the_same_page(void **state)
 {
 	struct rig *rig = *state;
@@ -243,6 +259,7 @@ int main(void)
 		RIG_TEST(shared_pages_are_pinned_once_wherever_they_are),
 		RIG_TEST(hidden_memory_can_come_to_be_shared),
 		RIG_TEST(hidden_memory_can_be_cut),
+		RIG_TEST(the_end_of_addresses_is_told_apart),
 		RIG_TEST(another_process_pins_the_same_page),
 	};
 
