@@ -478,13 +478,24 @@ static int pinned_rw(struct rf_owner *owner, uintptr_t addr, void *data, uint64_
 		       owner_dma_read(owner, data, addr, length);
 }
 
-/* Pages of which some may be pinned by others. */
-static int pages_rw(struct pages *pages, uint64_t byte, char *data, uint64_t length, bool write)
+/**
+ * struct copy - of data of an area, by the slow way
+ * @write: to the area
+ * @strict: what is not pinned must be such that it could be, or nothing is copied
+ * @data: the other end
+ */
+struct copy {
+	bool write;
+	bool strict;
+	char *data;
+};
+
+/* Pages of which some may be pinned by others. With the lock held. */
+static int pages_rw(struct pages *pages, uint64_t byte, uint64_t length, struct copy *copy)
 {
 	uint64_t end = byte + (length - 1);
-	int ret = 0;
+	int ret = copy->strict ? pages_check(pages, byte / PAGE, end / PAGE) : 0;
 
-	pages_lock(pages);
 	while (length && !ret) {
 		struct place place;
 		uint64_t now;
@@ -494,38 +505,83 @@ static int pages_rw(struct pages *pages, uint64_t byte, char *data, uint64_t len
 		if (now > length)
 			now = length;
 		ret = (place.held ? pinned_rw : user_rw)(pages->owner, place.addr + byte % PAGE,
-							 data, now, write);
+							 copy->data, now, copy->write);
 		byte += now;
-		data += now;
+		copy->data += now;
 		length -= now;
 	}
-	pages_unlock(pages);
 	return ret;
 }
 
-static int part_rw(const struct part *part, uint64_t iova, void *data, uint64_t length,
-		   uint32_t flags)
+/* The same of parts with their memory to themselves, which are pinned or not as one. */
+static int parts_rw(struct rf_ioas *ioas, struct part *part, uint64_t iova, uint64_t last,
+		    struct copy *copy)
 {
-	uint64_t offset = iova - part->seg.first;
-	bool write = flags & IOAS_ACCESS_WRITE;
+	bool held = part->seg.flags & PART_HELD;
+	int ret = 0;
+
+	if (!held && copy->strict)
+		ret = pages_probe(part->seg.owner, part_user_addr(part) + (iova - part->seg.first),
+				  last - iova + 1, part->seg.prot & RF_WRITE ? RF_WRITE : RF_READ);
+	while (!ret) {
+		uint64_t end = part->seg.last < last ? part->seg.last : last;
+		uintptr_t addr = part->seg.addr + (iova - part->seg.first);
+
+		ret = (held ? pinned_rw : user_rw)(part->seg.owner, addr, copy->data,
+						   end - iova + 1, copy->write);
+		if (end == last)
+			break;
+		copy->data += end - iova + 1;
+		iova = end + 1;
+		part = part_next(ioas, part);
+	}
+	return ret;
+}
+
+/*
+ * What is pinned is taken there. Who asks for a process gets what Linux answers: what
+ * is not pinned must be such that it could be, but inside one page it is the program's
+ * memory as it is now, pinned or not, as long as the program is there.
+ */
+static int area_rw_slow(struct rf_ioas *ioas, struct part *part, uint64_t iova, uint64_t last,
+			struct copy *copy)
+{
+	uintptr_t addr = part_user_addr(part) + (iova - part->seg.first);
+	uint64_t length = last - iova + 1;
+	struct slice *slice = part->slice;
+	int ret;
+
+	if (copy->strict && addr / PAGE == (addr + (length - 1)) / PAGE &&
+	    owner_is_there(part->seg.owner))
+		return owner_touches_device(part->seg.owner, addr, length) ?
+			       -EFAULT :
+			       user_rw(part->seg.owner, addr, copy->data, length, copy->write);
+	if (!slice)
+		return parts_rw(ioas, part, iova, last, copy);
+	pages_lock(slice->pages);
+	ret = pages_rw(slice->pages, slice_byte(slice, iova), length, copy);
+	pages_unlock(slice->pages);
+	return ret;
+}
+
+/* [iova, last] lies in the area of @part. */
+static int area_rw(struct rf_ioas *ioas, struct part *part, uint64_t iova, void *data,
+		   uint64_t last, uint32_t flags, const struct rf_owner *caller)
+{
+	struct copy copy = { .write = flags & IOAS_ACCESS_WRITE, .strict = caller, .data = data };
 
 	if (part->slice && part->slice->leaving)
 		return -EINVAL;
 	if (!part_allows(part, flags))
 		return -EPERM;
-	if (flags & IOAS_ACCESS_SLOW) {
-		if (part->seg.flags & PART_HELD)
-			return pinned_rw(part->seg.owner, part->seg.addr + offset, data, length,
-					 write);
-		if (part->slice)
-			return pages_rw(part->slice->pages, slice_byte(part->slice, iova), data,
-					length, write);
-	}
-	return user_rw(part->seg.owner, part_user_addr(part) + offset, data, length, write);
+	if ((caller && caller != part->seg.owner) || flags & IOAS_ACCESS_SLOW)
+		return area_rw_slow(ioas, part, iova, last, &copy);
+	return user_rw(part->seg.owner, part_user_addr(part) + (iova - part->seg.first), data,
+		       last - iova + 1, copy.write);
 }
 
-int ioas_access_rw(struct ioas_access *access, uint64_t iova, void *data, uint64_t length,
-		   uint32_t flags)
+int ioas_access_rw_for(struct ioas_access *access, const struct rf_owner *caller, uint64_t iova,
+		       void *data, uint64_t length, uint32_t flags)
 {
 	uint64_t last = iova + (length - 1);
 	struct rf_ioas *ioas;
@@ -550,8 +606,10 @@ int ioas_access_rw(struct ioas_access *access, uint64_t iova, void *data, uint64
 		ret = -ENOENT;
 		if (!part)
 			break;
-		end = part->seg.last < last ? part->seg.last : last;
-		ret = part_rw(part, iova, data, end - iova + 1, flags);
+		end = area_last(ioas, part)->seg.last;
+		if (end > last)
+			end = last;
+		ret = area_rw(ioas, part, iova, data, end, flags, caller);
 		if (ret || end == last)
 			break;
 		data = (char *)data + (end - iova + 1);
@@ -560,4 +618,10 @@ int ioas_access_rw(struct ioas_access *access, uint64_t iova, void *data, uint64
 	pthread_mutex_unlock(&ioas->lock);
 	pthread_mutex_unlock(&access->lock);
 	return ret;
+}
+
+int ioas_access_rw(struct ioas_access *access, uint64_t iova, void *data, uint64_t length,
+		   uint32_t flags)
+{
+	return ioas_access_rw_for(access, NULL, iova, data, length, flags);
 }

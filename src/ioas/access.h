@@ -65,5 +65,13 @@ void ioas_access_unpin(struct ioas_access *access, uint64_t iova, uint64_t lengt
 /* Copy to or from the memory behind [iova, iova + length). Errnos as for pinning. */
 int ioas_access_rw(struct ioas_access *access, uint64_t iova, void *data, uint64_t length,
 		   uint32_t flags);
+/*
+ * The same on behalf of a process, by the rules of Linux: it meets its own memory as it
+ * does itself, that of others as with IOAS_ACCESS_SLOW, and with that nothing is copied
+ * to or from an area unless all its pages are pinned or could be; but of a single page
+ * the owner's memory is taken as it is now.
+ */
+int ioas_access_rw_for(struct ioas_access *access, const struct rf_owner *caller, uint64_t iova,
+		       void *data, uint64_t length, uint32_t flags);
 
 #endif

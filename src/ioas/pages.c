@@ -255,6 +255,27 @@ int pages_probe(struct rf_owner *owner, uintptr_t addr, uint64_t length, uint32_
 	return ret;
 }
 
+int pages_check(struct pages *pages, uint64_t first, uint64_t last)
+{
+	int ret = 0;
+
+	while (first <= last && !ret) {
+		struct run *run;
+		uint64_t end = runs_gap(pages, first, last, &run);
+
+		if (end > first)
+			ret = pages->bad_file ?
+				      -EINVAL :
+				      pages_probe(pages->owner, pages->addr + first * PAGE,
+						  (end - first) * PAGE,
+						  pages->writable ? RF_WRITE : RF_READ);
+		if (!run)
+			break;
+		first = run->last + 1;
+	}
+	return ret && pages->view ? -EINVAL : ret;
+}
+
 /* What holding [first, last] takes: runs, and pages to be charged. */
 static void hold_count(const struct pages *pages, uint64_t first, uint64_t last, uint64_t *nr_gaps,
 		       uint64_t *charge)

@@ -95,7 +95,8 @@ static inline uint64_t pages_spanned(uint64_t addr, uint64_t length)
 }
 
 /*
- * Whether the memory is there, as Linux asks who pins it: pages that end where addresses
+ * Whether the memory is there, as Linux asks who pins it, for which BARs are no memory:
+ * 0 or -EFAULT. Pages that end where addresses
  * do are -EOVERFLOW, as their end is computed before they are looked at; but it looks at
  * 8192 at a time.
  */
@@ -114,6 +115,8 @@ int pages_adopt(struct pages *pages, uint64_t first, uint64_t last, uintptr_t ad
  * With the lock held, so that nothing moves until the caller has pinned them too.
  */
 int pages_hold(struct pages *pages, uint64_t first, uint64_t last);
+/* Whether those of [first, last] that nobody holds could be held: 0 or as above. With the lock held. */
+int pages_check(struct pages *pages, uint64_t first, uint64_t last);
 /* Undo one hold, or adoption. With the lock held. Never fails. */
 void pages_release(struct pages *pages, uint64_t first, uint64_t last);
 /* A hold that covers @index - 1 and @index may be released in two pieces: 0 or -ENOMEM. */

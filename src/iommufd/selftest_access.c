@@ -175,9 +175,10 @@ static int check_pages(struct rf_owner *owner, const struct ioas_pinned *pages, 
 {
 	for (uint64_t i = 0; i < nr; i++, uptr += PAGE) {
 		uint64_t page = uptr & ~(PAGE - 1);
+		int ret = same_page_probe(owner, page);
 
-		if (owner_probe(owner, page, PAGE, RF_READ))
-			return -EFAULT;
+		if (ret)
+			return ret;
 		if (!same_memory(pages[i].owner, pages[i].addr, owner, page, PAGE))
 			return -EBADE;
 	}
@@ -293,8 +294,8 @@ static int access_copy(struct ucmd *u, struct access_file *af, void *tmp)
 		return -EFAULT;
 	if (cmd->access_rw.flags & MOCK_FLAGS_ACCESS_SYZ)
 		iova = access_decode_iova(af, iova);
-	ret = ioas_access_rw(
-		access_of(af->access), iova, tmp, length,
+	ret = ioas_access_rw_for(
+		access_of(af->access), u->caller->owner, iova, tmp, length,
 		(write ? IOAS_ACCESS_WRITE : 0) |
 			(cmd->access_rw.flags & MOCK_ACCESS_RW_SLOW_PATH ? IOAS_ACCESS_SLOW : 0));
 	if (!ret && !write)

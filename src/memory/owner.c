@@ -187,6 +187,11 @@ bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 	return owner_device_at(owner, addr, &last, &prot) || last != end;
 }
 
+bool owner_is_there(struct rf_owner *owner)
+{
+	return !owner->remote || owner_remote_is_there(owner);
+}
+
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)
 {
 	uintptr_t last = addr + len - 1;

@@ -50,6 +50,9 @@ void owner_del_device_range(struct rf_owner *owner, uintptr_t addr, uint64_t len
 /* Whether a BAR mapping of this process touches [addr, addr + len). */
 bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 
+/* Whether the process is there still: a gone one's memory is what pins keep of it. */
+bool owner_is_there(struct rf_owner *owner);
+
 /*
  * Who maps memory of an owner keeps a reference meanwhile. They count nothing for
  * this process, whose owner lives as long as the machine.

@@ -138,6 +138,7 @@ int owner_remote_copy(struct rf_owner *owner, uintptr_t addr, void *dst, const v
 int owner_remote_dma(struct rf_owner *owner, uintptr_t addr, void *dst, const void *src,
 		     size_t len);
 int owner_remote_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot);
+bool owner_remote_is_there(struct rf_owner *owner);
 bool owner_remote_each_vma(struct rf_owner *owner, uintptr_t addr,
 			   bool (*each)(const struct vma *vma, void *arg), void *arg);
 /* owner.c: what has begun: all mappings from @addr on. */

@@ -176,6 +176,11 @@ static bool remote_is_there(struct owner_remote *r)
 	return there;
 }
 
+bool owner_remote_is_there(struct rf_owner *owner)
+{
+	return remote_is_there(owner->remote);
+}
+
 /* Copies. */
 
 static int copy_by_mem(struct owner_remote *r, uintptr_t addr, void *dst, const void *src,

@@ -237,6 +237,87 @@ static void copies_go_across_areas_at_any_byte(void **state)
 	munmap(p, 2 * PAGE);
 }
 
+static int rw_for(const struct rf_owner *who, uint64_t iova, void *data, uint64_t length,
+		  uint32_t flags)
+{
+	return ioas_access_rw_for((struct ioas_access *)access_, who, iova, data, length, flags);
+}
+
+static void for_a_process_the_slow_way_looks_before_it_copies(void **state)
+{
+	char buf[3 * PAGE];
+	char *p = pages(4);
+
+	take_faults();
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(user_map_at(0, p, 4 * PAGE), 0);
+	mprotect(p + 2 * PAGE, PAGE, PROT_NONE);
+	/* the usual one stops where it fails */
+	assert_int_equal(rw_for(owner, PAGE, buf, 2 * PAGE, IOAS_ACCESS_WRITE), -EFAULT);
+	assert_int_equal(p[PAGE], 'x');
+	p[PAGE] = 'b';
+	assert_int_equal(rw_for(owner, PAGE, buf, 2 * PAGE, IOAS_ACCESS_SLOW | IOAS_ACCESS_WRITE),
+			 -EFAULT);
+	assert_int_equal(p[PAGE], 'b');
+	/* what was mapped to be written must be writable, for reading too, but inside one page */
+	mprotect(p + 2 * PAGE, PAGE, PROT_READ);
+	assert_int_equal(rw_for(owner, PAGE, buf, 2 * PAGE, 0), 0);
+	assert_int_equal(rw_for(owner, PAGE, buf, 2 * PAGE, IOAS_ACCESS_SLOW), -EFAULT);
+	assert_int_equal(rw_for(owner, 2 * PAGE, buf, PAGE, IOAS_ACCESS_SLOW), 0);
+	assert_int_equal(buf[0], 'c');
+	/* a VMM's own access only asks where the pages are */
+	assert_int_equal(rf_access_rw(access_, PAGE, buf, 2 * PAGE, RF_ACCESS_SLOW), 0);
+	munmap(p, 4 * PAGE);
+}
+
+static void for_another_process_memory_is_reached_the_slow_way(void **state)
+{
+	struct rf_owner *other = owner_new_self();
+	struct rf_pinned_page out[4];
+	char buf[2 * PAGE];
+	char *p = pages(4);
+
+	take_faults();
+	assert_int_equal(user_map_at(0, p, 4 * PAGE), 0);
+	assert_int_equal(pin(0, 4 * PAGE, out), 0);
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, PAGE, PIN_UNMAP), 1);
+	assert_true(mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0) == p);
+	*p = 'n';
+	/* the program sees its new page, others what is pinned, unless they ask for one page */
+	assert_int_equal(rw_for(owner, 0, buf, 2 * PAGE, 0), 0);
+	assert_int_equal(buf[0], 'n');
+	assert_int_equal(rw_for(other, 0, buf, 2 * PAGE, 0), 0);
+	assert_int_equal(buf[0], 'a');
+	assert_int_equal(rw_for(other, 0, buf, PAGE, 0), 0);
+	assert_int_equal(buf[0], 'n');
+	/* a VMM's own access never does */
+	assert_int_equal(rf_access_rw(access_, 0, buf, PAGE, RF_ACCESS_SLOW), 0);
+	assert_int_equal(buf[0], 'a');
+	rf_access_unpin(access_, 0, 4 * PAGE);
+	owner_free(other);
+	munmap(p, 4 * PAGE);
+}
+
+static void bars_are_no_memory_to_be_pinned(void **state)
+{
+	struct rf_pinned_page out[2];
+	char byte;
+	char *p = pages(2);
+
+	assert_int_equal(owner_add_device_range(owner, (uintptr_t)p + PAGE, PAGE), 0);
+	assert_int_equal(user_map_at(0, p, 2 * PAGE), 0);
+	assert_int_equal(pin(0, PAGE, out), 0);
+	rf_access_unpin(access_, 0, PAGE);
+	assert_int_equal(pin(0, 2 * PAGE, out), -EFAULT);
+	assert_int_equal(rw_for(owner, PAGE, &byte, 1, IOAS_ACCESS_SLOW), -EFAULT);
+	assert_int_equal(rw_for(owner, PAGE, &byte, 1, 0), 0);
+	owner_del_device_range(owner, (uintptr_t)p + PAGE, PAGE);
+	assert_int_equal(pin(0, 2 * PAGE, out), 0);
+	rf_access_unpin(access_, 0, 2 * PAGE);
+	munmap(p, 2 * PAGE);
+}
+
 static void an_access_that_pins_asks_for_pages(void **state)
 {
 	struct rf_ioas *bytes;
@@ -373,6 +454,9 @@ int main(void)
 		TEST(the_librarys_unmap_asks_too),
 		TEST(pinned_pages_outlive_the_programs_mapping),
 		TEST(copies_go_across_areas_at_any_byte),
+		TEST(for_a_process_the_slow_way_looks_before_it_copies),
+		TEST(for_another_process_memory_is_reached_the_slow_way),
+		TEST(bars_are_no_memory_to_be_pinned),
 		TEST(an_access_that_pins_asks_for_pages),
 		TEST(moving_to_another_space_asks_for_every_pin),
 		TEST(freeing_waits_until_the_asking_has_ended),

@@ -377,6 +377,34 @@ static void replace_memory(void)
 	counts[5]++;
 }
 
+static uint8_t byte_of(uint64_t tag, uint64_t byte)
+{
+	return (uint8_t)(tag >> (byte % 8 * 8));
+}
+
+/* What holders of the object see there. */
+static uint8_t byte_seen(const struct object *object, uint64_t byte)
+{
+	uint64_t page = byte / PAGE;
+
+	return byte_of(object->held[page] ? object->seen[page] : tags[object->first + page], byte);
+}
+
+/* The last byte of a page and the first of the next, as those who hold them see them. */
+static void check_border(struct space *s, const struct area *area, uint64_t iova)
+{
+	uint64_t byte = area->start + (iova - area->first);
+	uint64_t border = byte | (PAGE - 1);
+	uint8_t got[2];
+
+	iova += border - byte;
+	if (iova >= area->last || !(area->prot & RF_READ))
+		return;
+	assert_int_equal(ioas_access_rw(s->access, iova, got, 2, IOAS_ACCESS_SLOW), 0);
+	assert_int_equal(got[0], byte_seen(area->object, border));
+	assert_int_equal(got[1], byte_seen(area->object, border + 1));
+}
+
 static void check_byte(struct space *s, uint64_t iova)
 {
 	struct area *area = area_at(s, iova);
@@ -390,11 +418,13 @@ static void check_byte(struct space *s, uint64_t iova)
 	ret = ioas_access_rw(s->access, iova, &got, 1, 0);
 	assert_int_equal(ret, !area ? -ENOENT : area->prot & RF_READ ? 0 : -EPERM);
 	if (!ret)
-		assert_int_equal(got, (uint8_t)(now >> (byte % 8 * 8)));
+		assert_int_equal(got, byte_of(now, byte));
 	ret = ioas_access_rw(s->access, iova, &got, 1, IOAS_ACCESS_SLOW);
 	assert_int_equal(ret, !area ? -ENOENT : area->prot & RF_READ ? 0 : -EPERM);
 	if (!ret)
-		assert_int_equal(got, (uint8_t)(seen >> (byte % 8 * 8)));
+		assert_int_equal(got, byte_of(seen, byte));
+	if (area)
+		check_border(s, area, iova);
 	for (unsigned d = 0; d < 2; d++) {
 		struct translation t;
 

@@ -193,6 +193,11 @@ static void device_ranges_pass_though_inaccessible(void **state)
 	assert_int_equal(owner_probe(owner, addr + 11 * PAGE, PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr, 40 * PAGE, RF_WRITE), 0);
 	assert_int_equal(owner_probe(owner, addr + 8 * PAGE, 5 * PAGE, RF_WRITE), 0);
+	assert_true(owner_touches_device(owner, addr, 11 * PAGE));
+	assert_true(owner_touches_device(owner, addr + 13 * PAGE, 1));
+	assert_true(owner_touches_device(owner, addr, 30 * PAGE));
+	assert_false(owner_touches_device(owner, addr, 10 * PAGE));
+	assert_false(owner_touches_device(owner, addr + 14 * PAGE, 6 * PAGE));
 	owner_del_device_range(owner, addr + 10 * PAGE, 4 * PAGE);
 	assert_int_equal(owner_probe(owner, addr + 11 * PAGE, PAGE, RF_WRITE), -EFAULT);
 	assert_int_equal(owner_probe(owner, addr + 20 * PAGE, PAGE, RF_WRITE), 0);
