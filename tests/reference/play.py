@@ -194,7 +194,8 @@ class Linux:
         rest = [s for s in scripts if "TEST/MOCK_DOMAIN" not in s[1]]
         found = []
         for part, name, words in ((rest, "linux", self.DEVICE_WORDS),
-                                  (mock, "linux-mock", ["--iommu", "none"])):
+                                  (mock, "linux-mock",
+                                   ["--iommu", "none", "--append", "hugepages=8"])):
             for at in range(0, len(part), MOST_OF_A_BOOT):
                 number = f"-{at // MOST_OF_A_BOOT}" if at else ""
                 found.append((part[at:at + MOST_OF_A_BOOT], folder / f"{name}{number}", words))

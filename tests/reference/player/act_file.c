@@ -7,7 +7,9 @@
  *	pread FD LENGTH OFFSET [to=ADDRESS]	prints the bytes, or their hash
  *	pwrite FD OFFSET TYPE VALUE...		TYPE: u8, u16, u32 or u64
  *	pwrite FD OFFSET from=ADDRESS length=N
- *	read FD LENGTH, write FD TYPE VALUE...	at the file's position
+ *	read FD LENGTH [to=ADDRESS]		at the file's position
+ *	write FD TYPE VALUE...
+ *	write FD from=ADDRESS length=N
  *	VAR = eventfd [COUNT]			never waits
  *	signal FD [COUNT], wait FD MILLISECONDS	prints the count, or "nothing"
  *	poll FD MILLISECONDS			prints the events
@@ -110,25 +112,32 @@ static void act_pwrite(struct call *call)
 static void act_read(struct call *call)
 {
 	size_t length = call_number(call, 2);
-	uint8_t *buffer;
+	const char *to = call_option(call, "to");
+	uint8_t *buffer = NULL;
 	ssize_t n;
 
 	if (length > MOST_BYTES)
 		script_error(call, "too long");
-	buffer = calloc(1, length + 1);
-	n = read((int)call_number(call, 1), buffer, length);
+	if (!to)
+		buffer = calloc(1, length + 1);
+	n = read((int)call_number(call, 1), to ? (void *)expr_eval(call, to) : buffer, length);
 	call_return(call, n);
-	if (n > 0)
+	if (n > 0 && buffer)
 		call_bytes(call, buffer, (size_t)n);
 	free(buffer);
 }
 
 static void act_write(struct call *call)
 {
+	const char *from = call_option(call, "from");
+	int fd = (int)call_number(call, 1);
 	uint8_t bytes[256];
-	size_t n = values(call, 2, bytes, sizeof(bytes));
 
-	call_return(call, write((int)call_number(call, 1), bytes, n));
+	if (from)
+		call_return(call, write(fd, (void *)expr_eval(call, from),
+					call_option_number(call, "length", 0)));
+	else
+		call_return(call, write(fd, bytes, values(call, 2, bytes, sizeof(bytes))));
 }
 
 static void act_eventfd(struct call *call)

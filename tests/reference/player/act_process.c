@@ -216,9 +216,13 @@ static void act_rlimit(struct call *call)
 	bool files = !strcmp(call->tokens[1], "nofile");
 	struct rlimit limit = { .rlim_cur = call_number(call, 2),
 				.rlim_max = call_number(call, 2) };
+	struct rlimit now;
 
 	if (!files && strcmp(call->tokens[1], "memlock"))
 		script_error(call, "rlimit memlock BYTES, rlimit nofile N");
+	/* that of descriptors may rise again */
+	if (files && !getrlimit(RLIMIT_NOFILE, &now))
+		limit.rlim_max = now.rlim_max;
 	call_return(call, setrlimit(files ? RLIMIT_NOFILE : RLIMIT_MEMLOCK, &limit));
 }
 
