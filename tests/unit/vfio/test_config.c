@@ -3,8 +3,7 @@
  * Configuration space of devices that have more than our models: which capabilities a
  * program gets, how long they are, and what it can write.
  */
-#include "iommu/kind.h"
-#include "rig.h"
+#include "fixture.h"
 
 #define CONFIG ((uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << VFIO_PCI_OFFSET_SHIFT)
 
@@ -112,31 +111,9 @@ static const struct rf_pci_model image_model = {
 	.bars = { [0] = { .size = 4096 }, [1] = { .size = 256 } },
 };
 
-struct fixture {
-	struct rig rig;
-	int c, g, d;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	rig_init(&f->rig);
-	rig_add(&f->rig, &image_model, "0000:00:03.0", iommu_kind_find("x86"), NULL);
-	rig_attach(&f->rig, 1, VFIO_TYPE1v2_IOMMU, &f->c, &f->g);
-	f->d = rig_device(&f->rig, f->g, 1);
-	assert_true(f->d >= 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_fini(&f->rig);
-	free(f);
-	return 0;
+	return fixture_open(state, &image_model, "0000:00:03.0");
 }
 
 static uint32_t get(struct fixture *f, unsigned off, unsigned size)

@@ -8,34 +8,12 @@
 
 #include <linux/mman.h>
 
-#include "iommu/kind.h"
+#include "fixture.h"
 #include "probe.h"
-
-struct fixture {
-	struct rig rig;
-	int c, g, d;
-};
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	rig_init(&f->rig);
-	rig_add(&f->rig, &probe_model, "0000:01:00.0", iommu_kind_find("x86"), NULL);
-	rig_attach(&f->rig, 1, VFIO_TYPE1v2_IOMMU, &f->c, &f->g);
-	f->d = rig_device(&f->rig, f->g, 1);
-	assert_true(f->d >= 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_fini(&f->rig);
-	free(f);
-	return 0;
+	return fixture_open(state, &probe_model, "0000:01:00.0");
 }
 
 static struct vfio_region_info region(struct fixture *f, uint32_t index)
