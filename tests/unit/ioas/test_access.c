@@ -305,7 +305,8 @@ static void bars_are_no_memory_to_be_pinned(void **state)
 	char byte;
 	char *p = pages(2);
 
-	assert_int_equal(owner_add_device_range(owner, (uintptr_t)p + PAGE, PAGE), 0);
+	assert_int_equal(
+		owner_add_device_range(owner, (uintptr_t)p + PAGE, PAGE, RF_READ | RF_WRITE), 0);
 	assert_int_equal(user_map_at(0, p, 2 * PAGE), 0);
 	assert_int_equal(pin(0, PAGE, out), 0);
 	rf_access_unpin(access_, 0, PAGE);
