@@ -130,7 +130,7 @@ uint64_t expr_eval(struct call *call, const char *text);
 bool expr_is_name(const char *text, size_t length);
 void var_set(struct call *call, const char *name, uint64_t value);
 
-/* process.c */
+/* act_process.c */
 void block_play(struct stage *stage, const struct script *script, unsigned at);
 
 /* call.c */
