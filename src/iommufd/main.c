@@ -101,7 +101,9 @@ static const struct ioctl_op *op_find(const struct iommufd_ctx *ctx, unsigned in
 
 	if (nr < ops_count(ctx))
 		return &ops[nr];
-	if (extension < sizeof(extensions) / sizeof(*extensions))
+	/* what is none of Linux's is ours by all of its number */
+	if (extension < sizeof(extensions) / sizeof(*extensions) &&
+	    extensions[extension].cmd == cmd)
 		return &extensions[extension];
 	return NULL;
 }

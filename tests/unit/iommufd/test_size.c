@@ -143,6 +143,9 @@ static void unknown_numbers_are_no_ioctls(void **state)
 	/* a number of ours with another type is looked up after its size was read */
 	assert_int_equal(call(rig, _IO(':', 0x81), (void *)1), -EFAULT);
 	assert_int_equal(call(rig, _IO(';', 0x7f), (void *)1), -ENOTTY);
+	/* one that Linux does not have is another's */
+	assert_int_equal(call(rig, _IO(':', 0xe0), (void *)1), -ENOTTY);
+	assert_int_equal(call(rig, _IO(';', 0xe0), (void *)1), -EFAULT);
 }
 
 static void without_the_option_there_is_no_test_command(void **state)
