@@ -99,14 +99,21 @@ def every_listed_script_is_there():
         assert any(play.fnmatch.fnmatchcase(name, row["script"]) for name in names), row["script"]
 
 
-def the_audit_of_containers_names_every_script_and_no_other():
-    text = (HERE / "coverage-vfio.md").read_text()
+AUDITS = {
+    "coverage-vfio.md": ("container", "group", "map", "unmap", "dirty", "memory"),
+    "coverage-iommufd.md": ("iommufd", "mock"),
+}
+UNIT_TESTS = {"vfio/container", "vfio/type1", "iommufd/ioas", "ioas/access"}
+
+
+def each_audit_names_every_script_of_its_files_and_none_that_is_not():
     names = {name.rsplit(":", 1)[0] for name, _ in play.all_scripts()}
-    told = set(re.findall(r"`([a-z]+/[\w-]+)`", text)) - {"vfio/container", "vfio/type1"}
-    files = ("container", "group", "map", "unmap", "dirty", "memory")
-    assert told <= names, told - names
-    missing = {name for name in names if name.split("/")[0] in files} - told
-    assert not missing, missing
+    for audit, files in AUDITS.items():
+        text = (HERE / audit).read_text()
+        told = set(re.findall(r"`([a-z]+/[\w-]+)`", text)) - UNIT_TESTS
+        assert told <= names, told - names
+        missing = {name for name in names if name.split("/")[0] in files} - told
+        assert not missing, missing
 
 
 def each_script_is_played_in_one_boot_and_mock_devices_apart():
@@ -146,7 +153,7 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          a_listed_difference_that_is_gone_is_told, an_answer_too_few_or_too_many_fails,
          a_side_that_did_not_play_fails, an_error_in_a_script_fails_though_both_have_it,
          every_row_of_the_list_is_read, every_listed_script_is_there,
-         the_audit_of_containers_names_every_script_and_no_other,
+         each_audit_names_every_script_of_its_files_and_none_that_is_not,
          each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs]
 
