@@ -165,6 +165,16 @@ static unsigned piece_size(const struct vdev *v, unsigned pos, size_t len)
 	return same >= 2 && pos % 2 == 0 ? 2 : 1;
 }
 
+unsigned vconfig_piece(struct vdev *v, unsigned pos, size_t len, bool *taken)
+{
+	unsigned start;
+	struct perms msi;
+	const struct perms *perms = perms_find(v, pos, &start, &msi);
+
+	*taken = !perms || perms->size || perms->raw;
+	return piece_size(v, pos, len);
+}
+
 void vconfig_read(struct vdev *v, unsigned pos, void *buf, size_t len)
 {
 	uint8_t *to = buf;

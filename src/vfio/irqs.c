@@ -251,6 +251,8 @@ static int msi_enable(struct vdev *v, uint32_t index, unsigned vectors)
 	struct virqs *q = &v->irqs;
 	bool many = v->dev->iommu && v->dev->iommu->irq_remapping;
 
+	if (v->power)
+		return -EINVAL;
 	if (!vectors)
 		return -ERANGE;
 	/* without interrupt remapping a host has a single MSI vector to give */

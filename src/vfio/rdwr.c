@@ -122,6 +122,47 @@ static ssize_t region_clip(const struct vdev *v, unsigned index, uint64_t pos, s
 	return (ssize_t)(len < size - pos ? len : size - pos);
 }
 
+/* The first piece of a write, as wide as the device gets it, and whether that is looked at. */
+static size_t write_piece(struct vdev *v, unsigned index, uint64_t pos, size_t len, bool *taken)
+{
+	size_t width = 8, n;
+	bool table;
+
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return vconfig_piece(v, (unsigned)pos, len, taken);
+	n = bar_span(v->dev, index, pos, len, &table);
+	*taken = !table;
+	if (table)
+		return n;
+	while (width > n || pos % width)
+		width /= 2;
+	return width;
+}
+
+/*
+ * A write that cannot be read from the user at once is done piece by piece: what comes
+ * before the first that is not there is written, and what nobody takes need not be there.
+ */
+static int write_pieces(struct vdev *v, struct file_caller *caller, unsigned index, uint64_t pos,
+			uintptr_t user, size_t len)
+{
+	_Alignas(8) uint8_t buf[CHUNK] = { 0 };
+	int ret = 0;
+
+	while (len && !ret) {
+		bool taken;
+		size_t n = write_piece(v, index, pos, len, &taken);
+
+		if (taken && owner_read(caller->owner, buf, user, n))
+			return -EFAULT;
+		ret = region_move(v, index, pos, buf, n, true);
+		pos += n;
+		user += n;
+		len -= n;
+	}
+	return ret;
+}
+
 static ssize_t vdev_rw(struct vdev *v, struct file_caller *caller, uintptr_t user, size_t len,
 		       uint64_t off, bool write)
 {
@@ -149,8 +190,9 @@ static ssize_t vdev_rw(struct vdev *v, struct file_caller *caller, uintptr_t use
 		if (n > (size_t)total - done)
 			n = (size_t)total - done;
 		if (write && owner_read(caller->owner, buf, user + done, n))
-			return -EFAULT;
-		ret = region_move(v, index, pos + done, buf, n, write);
+			ret = write_pieces(v, caller, index, pos + done, user + done, n);
+		else
+			ret = region_move(v, index, pos + done, buf, n, write);
 		if (ret)
 			return ret;
 		if (!write && owner_write(caller->owner, user + done, buf, n))

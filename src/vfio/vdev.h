@@ -143,6 +143,8 @@ void vconfig_init(struct vdev *v);
 void vconfig_read(struct vdev *v, unsigned pos, void *buf, size_t len);
 void vconfig_write(struct vdev *v, unsigned pos, const void *buf, size_t len);
 /* COMMAND.MEMORY as the program set it, and the device is awake enough. */
+/* How long the first piece of a write is, and whether anybody looks at what is written. */
+unsigned vconfig_piece(struct vdev *v, unsigned pos, size_t len, bool *taken);
 bool vconfig_memory_enabled(const struct vdev *v);
 
 /* rdwr.c */

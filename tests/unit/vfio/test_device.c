@@ -307,6 +307,50 @@ static void bind_is_for_other_descriptors(void **state)
 	assert_int_equal(rig_ioctl(&f->rig, f->d, VFIO_DEVICE_QUERY_GFX_PLANE, &bind), -ENOTTY);
 }
 
+/* Four registers' worth of a page's end, after which there is nothing. */
+static uint32_t *words_before_a_hole(void)
+{
+	char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(two, MAP_FAILED);
+	munmap(two + 4096, 4096);
+	return (uint32_t *)(two + 4096 - 16);
+}
+
+static void what_lies_before_a_hole_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct probe *p = probe_of(&f->rig, 1);
+	uint32_t *words = words_before_a_hole();
+
+	words[2] = 0x1234;
+	words[3] = 5;
+	assert_int_equal(rig_pwrite(&f->rig, f->d, words + 2, 16, bar(0, PROBE_SCRATCH)), -EFAULT);
+	assert_int_equal(p->scratch, 0x1234);
+	assert_int_equal(p->last_off, 0);
+	assert_int_equal(p->last_size, 8);
+	/* each register of the configuration space by itself: BAR 2, then it ends */
+	words[3] = 0xffffffff;
+	assert_int_equal(rig_pwrite(&f->rig, f->d, words + 3, 8, CONFIG + 0x18), -EFAULT);
+	assert_int_equal(probe_config(&f->rig, f->d, 0x18, 4), 0xffffff00);
+	assert_int_equal(probe_config(&f->rig, f->d, 0x1c, 4), 0);
+	munmap((char *)words + 16 - 4096, 4096);
+}
+
+static void what_goes_nowhere_need_not_be_there(void **state)
+{
+	struct fixture *f = *state;
+	struct probe *p = probe_of(&f->rig, 1);
+	unsigned writes = p->writes;
+
+	assert_int_equal(rig_pwrite(&f->rig, f->d, (void *)8, 16, bar(0, 0x2000)), 16);
+	assert_int_equal(rig_pwrite(&f->rig, f->d, (void *)8, 16, bar(0, 0x1ff8)), -EFAULT);
+	/* the capability of MSI-X cannot be written */
+	assert_int_equal(rig_pwrite(&f->rig, f->d, (void *)8, 12, CONFIG + 0x40), 12);
+	assert_int_equal(rig_pwrite(&f->rig, f->d, (void *)8, 12, CONFIG + 0x3c), -EFAULT);
+	assert_int_equal(p->writes, writes);
+}
+
 static void info_ioctls_refuse_bad_pointers(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +374,8 @@ int main(void)
 		T(mappings_are_checked),
 		T(bar_accesses_are_as_wide_as_alignment_allows),
 		T(msix_table_is_out_of_reach_of_pread),
+		T(what_lies_before_a_hole_is_written),
+		T(what_goes_nowhere_need_not_be_there),
 		T(memory_disabled_is_eio),
 		T(bad_buffers_are_efault),
 		T(bars_size_like_hardware),

@@ -250,6 +250,25 @@ static void msix_goes_to_the_vectors_eventfd(void **state)
 	assert_int_equal(count_of(f->ev[0]), 0);
 }
 
+static void messages_need_a_function_that_is_awake(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+	unsigned pm = rig->devices[0]->cap_pm + 4;
+
+	for (unsigned power = 3;; power = 0) {
+		probe_config_set(rig, f->d, pm, power, 2);
+		assert_int_equal(set_fds(rig, f->d, MSIX, 0, 2, f->ev), power ? -EINVAL : 0);
+		if (!power)
+			break;
+	}
+	/* what is enabled is signalled all the same */
+	probe_config_set(rig, f->d, pm, 3, 2);
+	assert_int_equal(set_irqs(rig, f->d, NONE | TRIGGER, MSIX, 0, 2, NULL), 0);
+	assert_int_equal(count_of(f->ev[1]), 1);
+	assert_int_equal(set_irqs(rig, f->d, NONE | TRIGGER, MSIX, 0, 0, NULL), 0);
+}
+
 static void msix_vector_raised_too_early_is_delivered_late(void **state)
 {
 	struct fixture *f = *state;
@@ -455,6 +474,7 @@ int main(void)
 		T(unmask_eventfd_unmasks),
 		T(an_unmask_eventfd_that_was_closed_can_be_replaced),
 		T(msix_goes_to_the_vectors_eventfd),
+		T(messages_need_a_function_that_is_awake),
 		T(msix_vector_raised_too_early_is_delivered_late),
 		T(msix_block_with_a_bad_descriptor_changes_all_or_none),
 		T(msi_cannot_grow),
