@@ -167,7 +167,8 @@ def compat(mk):
 
 def compat_group(mk):
     mk.say(mk.pick(GROUP_CALLS + [
-        "e = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close e", "close d"]))
+        "e = ioctl g VFIO_GROUP_GET_DEVICE_FD str=edu", "close e", "close d",
+                    "close g", "g = open group:edu"]))
 
 
 def compat_ioas(mk):
