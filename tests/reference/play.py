@@ -34,11 +34,31 @@ def read_macros(path=HERE / "scripts" / "macros"):
     return macros
 
 
+class ScriptError(Exception):
+    """What is wrong with a script file, and where."""
+
+
+class Missing(Exception):
+    """What has to be built first."""
+
+
+def check_built(build, kernel):
+    """Missing, with what to do about it, unless all is there that is played with."""
+    needed = {f"{build}/ringfence": "make", str(kernel): "make reference-kernel",
+              f"{build}/tests/reference/player/player": "make",
+              f"{build}/tests/reference/player/player-static": "make"}
+    for path, remedy in needed.items():
+        if not os.path.exists(path):
+            raise Missing(f"there is no {path}: {remedy} first")
+
+
 def expand(lines, macros):
     out = []
     for line in lines:
         words = line.split()
         if words and words[0] == "use":
+            if len(words) < 2 or words[1] not in macros:
+                raise ScriptError(f"{line}: no such macro ({', '.join(sorted(macros))})")
             body = "\n".join(macros[words[1]])
             for n, value in enumerate(words[2:], 1):
                 body = body.replace(f"${n}", value)
@@ -53,6 +73,8 @@ def read_scripts(path, macros):
     found, variants = [], []
     for line in path.read_text().splitlines():
         heading = HEADING.match(line)
+        if line.startswith("==") and not heading:
+            raise ScriptError(f"{path}: {line}: expected == NAME or == NAME {{V=a,b}}")
         if heading:
             name, var, values = heading.groups()
             variants = [(f"{name}:{v}" if var else name, var, v, [])
@@ -61,8 +83,14 @@ def read_scripts(path, macros):
             continue
         for _, var, value, lines in variants:
             lines.append(line.replace(f"${var}", value) if var else line)
-    return [(name, "\n".join(expand([x for x in lines if x.strip()], macros)) + "\n")
-            for name, _, _, lines in found]
+    scripts = []
+    for name, _, _, lines in found:
+        try:
+            expanded = expand([x for x in lines if x.strip()], macros)
+        except ScriptError as error:
+            raise ScriptError(f"{path}: {name}: {error}") from None
+        scripts.append((name, "\n".join(expanded) + "\n"))
+    return scripts
 
 
 def all_scripts():

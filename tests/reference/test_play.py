@@ -116,6 +116,38 @@ def each_audit_names_every_script_of_its_files_and_none_that_is_not():
         assert not missing, missing
 
 
+def refused(call, *words):
+    """What it says, which has these words."""
+    try:
+        call()
+    except play.ScriptError as error:
+        assert all(word in str(error) for word in words), error
+        return
+    assert False, "it is taken"
+
+
+def a_heading_that_is_not_understood_is_refused():
+    for heading in ("== a/b {x=1} {y=2}", "== a/b more", "==a/b", "== "):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "some.play"
+            path.write_text(f"== a/a\nshow 1\n{heading}\nshow 2\n")
+            refused(lambda path=path: play.read_scripts(path, {}), "some.play", heading)
+
+
+def a_macro_that_is_not_there_is_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "some.play"
+        path.write_text("== a/a\nuse edo 3\n")
+        refused(lambda: play.read_scripts(path, {"edu": []}), "some.play", "a/a", "use edo 3", "edu")
+
+
+def a_name_that_no_script_has_is_refused():
+    scripts = [("map/a", ""), ("map/b", "")]
+    assert run_scripts.chosen(scripts, []) == scripts
+    assert run_scripts.chosen(scripts, ["/b"]) == [("map/b", "")]
+    refused(lambda: run_scripts.chosen(scripts, ["map", "nosuch"]), "nosuch")
+
+
 def each_script_is_played_in_one_boot_and_mock_devices_apart():
     scripts = [(f"s/{n}", "show 1\n" if n % 3 else "ioctl i TEST/MOCK_DOMAIN id=1\n")
                for n in range(5000)]
@@ -154,7 +186,8 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          a_side_that_did_not_play_fails, an_error_in_a_script_fails_though_both_have_it,
          every_row_of_the_list_is_read, every_listed_script_is_there,
          each_audit_names_every_script_of_its_files_and_none_that_is_not,
-         each_script_is_played_in_one_boot_and_mock_devices_apart,
+         a_heading_that_is_not_understood_is_refused, a_macro_that_is_not_there_is_refused,
+         a_name_that_no_script_has_is_refused, each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs]
 
 
