@@ -24,6 +24,7 @@
 #include "base/sys.h"
 #include "bus/internal.h"
 
+
 static uint64_t all_ones(unsigned size)
 {
 	return UINT64_MAX >> (64 - 8 * size);
@@ -287,6 +288,82 @@ int bar_backing(struct rf_device *dev, unsigned bar)
 out:
 	device_unlock(dev);
 	return fd;
+}
+
+/*
+ * Lending. What other processes have mapped nobody here can take away from them, but
+ * the file can be cut to nothing: the kernel then drops its pages from every mapping,
+ * and answers accesses with a bus error. What the pages held is kept in a copy, which
+ * lies where they lay, as models know the place.
+ */
+
+atomic_uint bars_lent;
+
+void bar_lend(struct rf_device *dev, unsigned bar)
+{
+	if (!atomic_exchange(&dev->bars[bar].lent, true))
+		atomic_fetch_add(&bars_lent, 1);
+}
+
+static bool page_is_empty(const uint8_t *page)
+{
+	static const uint8_t zeroes[PAGE_SIZE];
+
+	return !memcmp(page, zeroes, PAGE_SIZE);
+}
+
+/* @to, all zeroes, takes the place of what is at state->mem, with the same bytes. */
+static int bar_move_in(struct bar_state *state, uint8_t *to, uint64_t size)
+{
+	void *ret;
+
+	for (uint64_t off = 0; off < size; off += PAGE_SIZE)
+		if (!page_is_empty(state->mem + off))
+			memcpy(to + off, state->mem + off, PAGE_SIZE);
+	ret = sys_mremap(to, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, state->mem);
+	if (!sys_failed(ret))
+		return 0;
+	sys_munmap(to, size);
+	return sys_error(ret);
+}
+
+static int bar_go_away(struct bar_state *state, int fd, uint64_t size)
+{
+	void *copy = apart_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret = sys_failed(copy) ? sys_error(copy) : bar_move_in(state, copy, size);
+
+	return ret ? ret : (int)syscall(SYS_ftruncate, fd, 0ul);
+}
+
+static int bar_come_back(struct bar_state *state, int fd, uint64_t size)
+{
+	void *pages;
+	int ret;
+
+	if (syscall(SYS_ftruncate, fd, size))
+		return -errno;
+	pages = apart_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ret = sys_failed(pages) ? sys_error(pages) : bar_move_in(state, pages, size);
+	if (ret)
+		syscall(SYS_ftruncate, fd, 0ul);
+	return ret;
+}
+
+void bars_follow_memory(struct rf_device *dev)
+{
+	device_lock(dev);
+	for (unsigned i = 0; i < RF_PCI_BARS; i++) {
+		struct bar_state *state = &dev->bars[i];
+		uint64_t size = bar_size(dev, i) ? page_up(state->decl->size) : 0;
+		bool away = !config_memory_enabled(dev);
+		int fd = size ? hidden_number(&state->memfd) : -1;
+
+		if (!atomic_load(&state->lent) || fd < 0 || state->away == away)
+			continue;
+		if (!(away ? bar_go_away(state, fd, size) : bar_come_back(state, fd, size)))
+			state->away = away;
+	}
+	device_unlock(dev);
 }
 
 int bars_new(struct rf_device *dev)

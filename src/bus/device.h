@@ -62,6 +62,8 @@ struct bar_state {
 	const struct rf_bar *decl; /* size 0: no BAR */
 	struct hidden memfd; /* the pages behind it, none until bar_backing() */
 	uint8_t *mem; /* our writable view of them */
+	atomic_bool lent; /* other processes may have mapped them */
+	bool away; /* they are nobody's: @mem is a copy */
 	uint64_t address; /* device_set_bar_address() */
 };
 
@@ -254,6 +256,19 @@ void config_write(struct rf_device *dev, unsigned off, uint32_t val, unsigned si
 bool config_memory_enabled(const struct rf_device *dev);
 /* Mapped BARs are out of reach while the program lets the device sleep. Takes the lock. */
 void device_set_asleep(struct rf_device *dev, bool asleep);
+/*
+ * Another process may map the pages behind a BAR, or has: from now on its mappings
+ * follow bars_follow_memory().
+ */
+void bar_lend(struct rf_device *dev, unsigned bar);
+/* How many BARs have been lent. */
+extern atomic_uint bars_lent;
+/*
+ * Let other processes reach the pages of BARs that were lent just while the device's
+ * memory is enabled; otherwise each access is a bus error. Where there is no memory for
+ * that they stay as they are. Takes the device's lock.
+ */
+void bars_follow_memory(struct rf_device *dev);
 /* Counts how often config_memory_enabled() has changed, of whatever device: who shows BARs looks. */
 extern atomic_uint config_memory_changes;
 

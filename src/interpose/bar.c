@@ -20,7 +20,8 @@
  * dropped.
  *
  * While a device's memory is disabled (COMMAND, or D3) its mappings are
- * inaccessible all over, and an access is a bus error, as on Linux.
+ * inaccessible all over, and an access is a bus error, as on Linux. So it is in
+ * other processes that have mapped the BAR, or inherited a mapping: bus/bar.c.
  */
 #include "interpose/bar.h"
 
@@ -41,6 +42,7 @@
 #include "interpose/internal.h"
 #include "interpose/lock.h"
 #include "interpose/stack.h"
+#include "machine/machine.h"
 #include "memory/owner.h"
 #include "memory/pin.h"
 
@@ -245,12 +247,34 @@ void bar_areas(const struct rf_device *dev, unsigned bar, struct rf_bar_area *ar
 	}
 }
 
+/* The device list of a session's machine stays as it is. */
+static void lent_follow_memory(bool enabled)
+{
+	struct rf_machine *machine = engine_machine_made();
+
+	if (!machine || !atomic_load(&bars_lent))
+		return;
+	for (struct rf_device *dev = machine->devices; dev; dev = dev->next)
+		if (dev->model && config_memory_enabled(dev) == enabled)
+			bars_follow_memory(dev);
+}
+
+void bar_map_elsewhere(struct rf_device *dev, unsigned bar)
+{
+	engine_lock(&views_lock);
+	bar_lend(dev, bar);
+	bars_follow_memory(dev);
+	engine_unlock(&views_lock);
+}
+
 void bar_show_memory(void)
 {
 	const struct bar_views *now;
 
 	engine_lock(&views_lock);
 	atomic_store(&bar_memory_shown, atomic_load(&config_memory_changes));
+	/* our own mappings are accessible only while there are pages in them */
+	lent_follow_memory(true);
 	now = bar_views_now;
 	for (unsigned i = 0; now && i < now->nr; i++) {
 		if (!now->view[i].dev)
@@ -259,6 +283,7 @@ void bar_show_memory(void)
 		if (engine_owner())
 			owner_add_view(engine_owner(), &now->view[i]);
 	}
+	lent_follow_memory(false);
 	engine_unlock(&views_lock);
 }
 
@@ -605,9 +630,21 @@ out:
 
 /* Fork. */
 
+/* The child will have our mappings. */
 void bar_fork_prepare(void)
 {
+	const struct bar_views *now;
+
 	engine_lock(&views_lock);
+	now = bar_views_now;
+	for (unsigned i = 0; now && i < now->nr; i++) {
+		const struct bar_view *v = &now->view[i];
+
+		if (!v->dev || atomic_load(&v->dev->bars[v->bar].lent))
+			continue;
+		bar_lend(v->dev, v->bar);
+		bars_follow_memory(v->dev);
+	}
 }
 
 void bar_fork_parent(void)

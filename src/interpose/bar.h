@@ -52,6 +52,15 @@ int bar_between(uintptr_t addr, size_t len, int (*fn)(void *addr, size_t len, vo
 int bar_copy_from(void *dst, uintptr_t src, size_t len);
 int bar_copy_to(uintptr_t dst, const void *src, size_t len);
 
+/*
+ * Whether a device answers no memory access. A reset disables it for a moment, under
+ * its lock, and whoever asks then waits. NULL: it does.
+ */
+bool bar_memory_is_off(struct rf_device *dev);
+
+/* Another process maps the BAR: its mapping follows the device's memory as well. */
+void bar_map_elsewhere(struct rf_device *dev, unsigned bar);
+
 /* Which pages of a BAR are no TRAP, for somebody who cannot ask page by page. */
 void bar_areas(const struct rf_device *dev, unsigned bar, struct rf_bar_area *areas);
 
@@ -65,10 +74,11 @@ void bar_show_doorbells(struct rf_device *dev);
 void bar_show_memory(void);
 static inline void bar_follow_memory(void)
 {
-	extern atomic_uint config_memory_changes; /* bus/device.h */
+	extern atomic_uint config_memory_changes, bars_lent; /* bus/device.h */
 
-	if (bar_any() && atomic_load_explicit(&config_memory_changes, memory_order_acquire) !=
-				 atomic_load_explicit(&bar_memory_shown, memory_order_acquire))
+	if ((bar_any() || atomic_load_explicit(&bars_lent, memory_order_relaxed)) &&
+	    atomic_load_explicit(&config_memory_changes, memory_order_acquire) !=
+		    atomic_load_explicit(&bar_memory_shown, memory_order_acquire))
 		bar_show_memory();
 }
 

@@ -33,8 +33,7 @@
 #define FAULT_WRITE (1u << 1)
 #define FAULT_FETCH (1u << 4)
 
-/* A reset disables memory for a moment, under the lock, and whoever comes then waits. */
-static bool memory_is_off(struct rf_device *dev)
+bool bar_memory_is_off(struct rf_device *dev)
 {
 	bool off;
 
@@ -46,6 +45,9 @@ static bool memory_is_off(struct rf_device *dev)
 	return off;
 }
 
+/* This thread's access found that the device, which is another process's, answers none. */
+static __thread bool refused __attribute__((tls_model("initial-exec")));
+
 static void view_load(void *opaque, uint64_t off, void *buf, unsigned size)
 {
 	const struct bar_view *v = opaque;
@@ -53,7 +55,7 @@ static void view_load(void *opaque, uint64_t off, void *buf, unsigned size)
 	if (v->dev && config_memory_enabled(v->dev))
 		bar_read_bytes(v->dev, v->bar, v->offset + off, buf, size);
 	else if (v->file && !v->dev)
-		holder_load(v->file, v->bar, v->offset + off, buf, size);
+		refused |= holder_load(v->file, v->bar, v->offset + off, buf, size) == -EIO;
 	else
 		memset(buf, 0xff, size);
 }
@@ -64,7 +66,7 @@ static void view_store(void *opaque, uint64_t off, const void *buf, unsigned siz
 	const struct bar_view *v = opaque;
 
 	if (v->file && !v->dev) {
-		holder_store(v->file, v->bar, v->offset + off, buf, size);
+		refused |= holder_store(v->file, v->bar, v->offset + off, buf, size) == -EIO;
 		return;
 	}
 	if (!v->dev) {
@@ -106,6 +108,24 @@ static long fault_execute(ucontext_t *uc, uintptr_t addr)
 	return ret;
 }
 
+/* The signal that the instruction ends in, 0: it has been executed. */
+static int fault_answer(ucontext_t *uc, uintptr_t addr, struct rf_device *dev)
+{
+	gregset_t before;
+
+	if (bar_memory_is_off(dev))
+		return SIGBUS;
+	memcpy(before, uc->uc_mcontext.gregs, sizeof(before));
+	refused = false;
+	if (stack_call(fault_execute, uc, addr))
+		return SIGSEGV;
+	if (!refused)
+		return 0;
+	/* it has not happened */
+	memcpy(uc->uc_mcontext.gregs, before, sizeof(before));
+	return SIGBUS;
+}
+
 /* Whether the program may do to @v what faulted. */
 static bool fault_is_allowed(const ucontext_t *uc, const struct bar_view *v)
 {
@@ -130,10 +150,7 @@ int bar_fault(ucontext_t *uc, uintptr_t addr)
 	v = bar_views_find(bar_views_now, addr);
 	if (v && fault_is_allowed(uc, v)) {
 		stats_add(&stats()->mmio_traps, 1);
-		if (memory_is_off(v->dev))
-			sig = SIGBUS;
-		else if (!stack_call(fault_execute, uc, addr))
-			sig = 0;
+		sig = fault_answer(uc, addr, v->dev);
 	}
 	gate_leave(&bar_views_gate, token);
 	errno = saved;
@@ -152,14 +169,15 @@ static int copy_view(const struct bar_view *piece, void *arg)
 
 	if (!(piece->prot & (c->to_bar ? PROT_WRITE : PROT_READ | PROT_WRITE)))
 		return -EFAULT;
-	if (memory_is_off(piece->dev))
+	if (bar_memory_is_off(piece->dev))
 		return -EFAULT;
+	refused = false;
 	if (c->to_bar)
 		view_store((void *)piece, 0, c->memory, (unsigned)len);
 	else
 		view_load((void *)piece, 0, c->memory, (unsigned)len);
 	c->memory += len;
-	return 0;
+	return refused ? -EFAULT : 0;
 }
 
 static int copy_other(void *addr, size_t len, void *arg)

@@ -237,6 +237,7 @@ static int64_t serve_mmap(struct connection *c, struct open_file *d, struct wire
 	*memfd = bar_backing(m.dev, m.bar);
 	if (*memfd < 0)
 		return *memfd;
+	bar_map_elsewhere(m.dev, m.bar);
 	d->dev = m.dev;
 	w->mapping.bar = m.bar;
 	w->mapping.offset = m.offset;
@@ -252,11 +253,8 @@ static int64_t serve_access(struct rf_device *dev, struct wire *w)
 	if (!dev || bar >= RF_PCI_BARS || size > sizeof(w->bytes) || !size ||
 	    off >= bar_size(dev, bar) || size > bar_size(dev, bar) - off)
 		return -EINVAL;
-	if (!config_memory_enabled(dev)) {
-		if (w->op == WIRE_LOAD)
-			memset(w->bytes, 0xff, size);
-		return 0;
-	}
+	if (bar_memory_is_off(dev))
+		return -EIO;
 	if (w->op == WIRE_LOAD) {
 		bar_read_bytes(dev, bar, off, w->bytes, size);
 		return 0;
@@ -319,6 +317,7 @@ int connection_serve(struct connection *c, struct wire *w, int fds[WIRE_FDS])
 		owner_begin_call(c->caller.owner);
 		w->ret = serve(c, d, w, fds, &memfd);
 		owner_end_call(c->caller.owner);
+		bar_follow_memory(); /* of this process, and of others, before it is answered */
 		give_back(c);
 		if (c->file->wake && ready_is_stale(c->file))
 			w->flags |= WIRE_DRAIN;

@@ -355,27 +355,34 @@ enum rf_area_kind holder_page_kind(const struct file *file, unsigned bar, uint64
 	return RF_AREA_TRAP;
 }
 
-void holder_load(struct file *file, unsigned bar, uint64_t off, void *buf, unsigned size)
+int holder_load(struct file *file, unsigned bar, uint64_t off, void *buf, unsigned size)
 {
+	long ret = 0;
+
 	for (unsigned done = 0, some; done < size; done += some) {
 		struct wire w = { .op = WIRE_LOAD, .arg = { bar, off + done } };
 
 		some = size - done < sizeof(w.bytes) ? size - done : sizeof(w.bytes);
 		w.arg[2] = some;
-		if (holder_ask((struct holder *)file, &w, NULL))
+		ret = holder_ask((struct holder *)file, &w, NULL);
+		if (ret)
 			memset(w.bytes, 0xff, some);
 		memcpy((char *)buf + done, w.bytes, some);
 	}
+	return (int)ret;
 }
 
-void holder_store(struct file *file, unsigned bar, uint64_t off, const void *buf, unsigned size)
+int holder_store(struct file *file, unsigned bar, uint64_t off, const void *buf, unsigned size)
 {
+	long ret = 0;
+
 	for (unsigned done = 0, some; done < size; done += some) {
 		struct wire w = { .op = WIRE_STORE, .arg = { bar, off + done } };
 
 		some = size - done < sizeof(w.bytes) ? size - done : sizeof(w.bytes);
 		w.arg[2] = some;
 		memcpy(w.bytes, (const char *)buf + done, some);
-		holder_ask((struct holder *)file, &w, NULL);
+		ret = holder_ask((struct holder *)file, &w, NULL);
 	}
+	return (int)ret;
 }

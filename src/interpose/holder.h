@@ -43,8 +43,11 @@ enum rf_area_kind holder_page_kind(const struct file *file, unsigned bar, uint64
 void holder_areas(const struct file *file, unsigned bar, struct rf_bar_area *areas);
 void holder_set_areas(struct file *file, unsigned bar, const struct rf_bar_area *areas);
 
-/* Loads and stores. Ones and nothing when nobody answers any more. */
-void holder_load(struct file *file, unsigned bar, uint64_t off, void *buf, unsigned size);
-void holder_store(struct file *file, unsigned bar, uint64_t off, const void *buf, unsigned size);
+/*
+ * Loads and stores. 0; -EIO while the device's memory is disabled. Ones and nothing when
+ * nobody answers any more: -ENODEV.
+ */
+int holder_load(struct file *file, unsigned bar, uint64_t off, void *buf, unsigned size);
+int holder_store(struct file *file, unsigned bar, uint64_t off, const void *buf, unsigned size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../faults.h"
 #include "base/hidden.h"
 #include "fixture.h"
 
@@ -213,6 +214,38 @@ static void a_mapping_shows_the_same_bytes(void **state)
 	assert_true(bar_backing(dev, 6) < 0);
 }
 
+/* Whoever has mapped the pages loses them, the model does not; and back again. */
+static void lent_pages_follow_the_devices_memory(void **state)
+{
+	uint8_t *mem = rf_bar_mem(dev, 0), *map;
+	const int fd = bar_backing(dev, 0);
+
+	take_faults();
+	rf_device_config_write(dev, 4, 2, 2);
+	map = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	mem[RAM + 5] = 0x5a;
+	rf_device_config_write(dev, 4, 0, 2);
+	bars_follow_memory(dev);
+	assert_true(
+		fault_can_read(map + RAM)); /* nobody else has it: our own mappings are protected */
+
+	bar_lend(dev, 0);
+	for (uint8_t i = 0; i < 3; i++) {
+		bars_follow_memory(dev);
+		assert_false(fault_can_read(map + RAM));
+		assert_int_equal(mem[RAM + 5], 0x5a + i);
+		mem[RAM + 5]++;
+		rf_device_config_write(dev, 4, 2, 2);
+		bars_follow_memory(dev);
+		assert_int_equal(map[RAM + 5], 0x5b + i);
+		map[RAM + 6] = i;
+		assert_int_equal(mem[RAM + 6], i);
+		rf_device_config_write(dev, 4, 0, 2);
+	}
+	munmap(map, 0x8000);
+}
+
 static void memory_decoding_off_hides_the_registers(void **state)
 {
 	assert_int_equal(rf_device_mmio_read(dev, 0, 0, 4), 0xffffffff);
@@ -249,6 +282,7 @@ int main(void)
 		CASE(page_kinds_follow_the_areas),
 		CASE(wide_accesses_are_split_in_order),
 		CASE(a_mapping_shows_the_same_bytes),
+		CASE(lent_pages_follow_the_devices_memory),
 		CASE(memory_decoding_off_hides_the_registers),
 		CASE(private_data_is_zeroed_and_aligned),
 	};
