@@ -3,7 +3,7 @@
  * What is done with a device of QEMU's `edu`, at BAR, where it is mapped.
  *
  *	dma BAR to|from IOVA BYTES [PLACE]	between memory and the device's buffer
- *	edu-wait BAR OFFSET MASK		until these bits of the register are 0
+ *	edu-wait BAR OFFSET MASK [set]		until these bits of the register are 0, or not
  *
  * The device takes its time, a model none: both are waited for, and neither is
  * told apart.
@@ -62,15 +62,28 @@ static void act_dma(struct call *call)
 		call_say(call, " never done");
 }
 
+/*
+ * QEMU computes factorials in a thread of the host's, which runs in the host's time: what the
+ * guest sleeps may pass at once, what it reads takes as long as the host needs for it.
+ */
+static bool settled(volatile const uint8_t *reg, uint32_t mask, uint32_t want)
+{
+	for (unsigned i = 0; i < 1u << 23; i++) {
+		if ((*(volatile const uint32_t *)reg & mask) == want)
+			return true;
+	}
+	return false;
+}
+
 static void act_edu_wait(struct call *call)
 {
 	volatile uint8_t *bar = (void *)call_number(call, 1);
 	uint64_t offset = call_number(call, 2);
-	uint32_t mask = (uint32_t)call_number(call, 3);
+	uint32_t mask = (uint32_t)call_number(call, 3), want = call_flag(call, "set") ? mask : 0;
 	volatile bool done = false;
 	int sig;
 
-	FAULT_TRY(sig, done = idle(bar + offset, mask));
+	FAULT_TRY(sig, done = settled(bar + offset, mask, want));
 	if (sig)
 		call_say(call, " %s", fault_name(sig));
 	else if (!done)
