@@ -32,6 +32,11 @@ int sys_mprotect(void *addr, size_t len, int prot)
 	return (int)call6(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0);
 }
 
+int sys_munlock(void *addr, size_t len)
+{
+	return (int)call6(SYS_munlock, (long)addr, (long)len, 0, 0, 0, 0);
+}
+
 void *sys_mremap(void *old, size_t old_len, size_t new_len, int flags, void *addr)
 {
 	return (void *)call6(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)addr,

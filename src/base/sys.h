@@ -14,6 +14,7 @@ void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd,
 	       off_t off); /* IS_ERR style: see sys_failed() */
 int sys_munmap(void *addr, size_t len);
 int sys_mprotect(void *addr, size_t len, int prot);
+int sys_munlock(void *addr, size_t len);
 void *sys_mremap(void *old, size_t old_len, size_t new_len, int flags, void *addr);
 int sys_open(const char *path, int flags, int mode);
 int sys_close(int fd);

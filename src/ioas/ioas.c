@@ -190,6 +190,7 @@ static void area_fill_info(const struct rf_ioas *ioas, struct part *part, struct
 	out->last = area_last(ioas, part)->seg.last;
 	out->addr = part_user_addr(first);
 	out->prot = first->seg.prot;
+	out->owner = first->seg.owner;
 }
 
 bool ioas_find(struct rf_ioas *ioas, uint64_t iova, struct area_info *out)

@@ -42,6 +42,7 @@ struct area_info {
 	uint64_t last;
 	uintptr_t addr;
 	uint32_t prot;
+	struct rf_owner *owner;
 };
 
 /* The mapping that holds @iova: true and *out filled. */

@@ -53,7 +53,6 @@ static void machine_set_options(struct rf_machine *machine)
 	machine->vfio.no_type1 = desc->iommu->nr_windows;
 	machine->vfio.hide_mmap = desc->hide_mmap;
 	machine->vfio.memlock = memlock_limit(desc);
-	machine->vfio.locked = &machine->locked;
 	machine->vfio.devices = &machine->devices;
 	machine->iommufd.selftest = desc->iommufd_selftest;
 	machine->iommufd.unsafe_interrupts = desc->unsafe_interrupts;

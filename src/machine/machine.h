@@ -26,7 +26,6 @@ struct rf_machine {
 	const struct iommu_kind *iommu; /* &kind */
 	struct vfio_options vfio;
 	struct iommufd_options iommufd;
-	_Atomic uint64_t locked; /* bytes mapped by all containers */
 	struct rf_device *devices; /* by address */
 	struct rf_group *groups; /* by id */
 	struct rf_owner *self;

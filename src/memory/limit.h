@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define LIMIT_NONE UINT64_MAX
 #define LIMIT_HOST (UINT64_MAX - 1) /* RLIMIT_MEMLOCK, none with CAP_IPC_LOCK */
@@ -21,5 +22,8 @@ bool thread_may(unsigned capability);
  * setrlimit() and prlimit() of other processes tell nobody.
  */
 uint64_t limit_now(uint64_t setting);
+
+/* Bytes that process @pid has locked itself (VmLck); 0 when that is not to be known. */
+uint64_t limit_mlocked(pid_t pid);
 
 #endif

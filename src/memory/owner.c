@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "memory/fault.h"
+#include "memory/limit.h"
 #include "memory/owner_private.h"
 #include "memory/vma.h"
 
@@ -190,6 +192,36 @@ bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len)
 bool owner_is_there(struct rf_owner *owner)
 {
 	return !owner->remote || owner_remote_is_there(owner);
+}
+
+uint64_t owner_device_bytes(struct rf_owner *owner, uintptr_t addr, uint64_t len)
+{
+	uintptr_t last = addr + len - 1;
+	uint64_t bytes = 0;
+
+	if (!atomic_load_explicit(&owner->nr_devices, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&owner->lock);
+	for (unsigned i = 0; i < owner->nr_devices; i++) {
+		uintptr_t from = owner->devices[i].first, to = owner->devices[i].last;
+
+		from = from > addr ? from : addr;
+		to = to < last ? to : last;
+		if (from <= to)
+			bytes += to - from + 1;
+	}
+	pthread_mutex_unlock(&owner->lock);
+	return bytes;
+}
+
+_Atomic uint64_t *owner_locked(struct rf_owner *owner)
+{
+	return &owner->locked;
+}
+
+uint64_t owner_mlocked(struct rf_owner *owner)
+{
+	return limit_mlocked(owner->remote ? owner_remote_pid(owner) : getpid());
 }
 
 int owner_probe(struct rf_owner *owner, uintptr_t addr, uint64_t len, uint32_t prot)

@@ -53,6 +53,14 @@ bool owner_touches_device(struct rf_owner *owner, uintptr_t addr, uint64_t len);
 /* Whether the process is there still: a gone one's memory is what pins keep of it. */
 bool owner_is_there(struct rf_owner *owner);
 
+/* How many of these bytes are in BAR mappings. */
+uint64_t owner_device_bytes(struct rf_owner *owner, uintptr_t addr, uint64_t len);
+
+/* What is counted as locked of its memory, in bytes: the user's to change (vfio/locked.c). */
+_Atomic uint64_t *owner_locked(struct rf_owner *owner);
+/* What the process has locked by itself, mlock() and the like, in bytes. Opens a file of /proc. */
+uint64_t owner_mlocked(struct rf_owner *owner);
+
 /*
  * Who maps memory of an owner keeps a reference meanwhile. They count nothing for
  * this process, whose owner lives as long as the machine.

@@ -88,6 +88,7 @@ struct pin_move {
  * @hidden_pins: those of hidden memory: a list, linked by node.right and back by node.left
  * @devices: BAR mappings, in no order
  * @nr_devices: how many; read without the lock
+ * @locked: owner_locked()
  * @moving: held while pages move; outermost, before the holders' locks
  * @move_seq: odd while pages move
  * @move_first: while @moves, what is on the move: under @lock
@@ -110,6 +111,7 @@ struct rf_owner {
 	struct tree_node *hidden_pins;
 	struct owner_device devices[OWNER_DEVICE_RANGES];
 	atomic_uint nr_devices;
+	_Atomic uint64_t locked;
 
 	pthread_mutex_t moving;
 	atomic_uint move_seq;
@@ -146,6 +148,7 @@ bool owner_walk_vmas(struct vma_walk *walk, uintptr_t addr,
 		     bool (*each)(const struct vma *vma, void *arg), void *arg);
 /* Out of the list of all: owner_each() calls for it no more. Any number of times. */
 void owner_unlist(struct rf_owner *owner);
+pid_t owner_remote_pid(const struct rf_owner *owner);
 void owner_remote_get(struct rf_owner *owner);
 void owner_remote_put(struct rf_owner *owner);
 /* Its last pin may have gone. Without the owner's lock. */

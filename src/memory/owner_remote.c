@@ -83,6 +83,11 @@ struct rf_owner *owner_new_remote(pid_t pid, const struct owner_fds *fds)
 	return owner;
 }
 
+pid_t owner_remote_pid(const struct rf_owner *owner)
+{
+	return owner->remote->pid;
+}
+
 void owner_remote_get(struct rf_owner *owner)
 {
 	atomic_fetch_add_explicit(&owner->remote->refs, 1, memory_order_relaxed);

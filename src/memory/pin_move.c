@@ -368,6 +368,12 @@ static int chunk_move(uintptr_t from, size_t len, uintptr_t to, enum pin_event e
 		ret = sys_mremap((void *)from, 0, len, flags, (void *)to);
 		return sys_failed(ret) ? sys_error(ret) : 0;
 	}
+	/*
+	 * What the program loses it does not lock any more. Not afterwards: a page that was
+	 * moved like this the kernel counts as locked twice, for good.
+	 */
+	if (event == PIN_UNMAP)
+		sys_munlock((void *)from, len);
 	ret = sys_mremap((void *)from, len, len, flags | MREMAP_DONTUNMAP, (void *)to);
 	if (!sys_failed(ret))
 		return 0;

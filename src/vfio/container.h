@@ -14,6 +14,7 @@
 
 struct rf_group;
 struct rf_ioas;
+struct rf_owner;
 struct group_file;
 
 /**
@@ -24,8 +25,8 @@ struct group_file;
  * @dirty: dirty page tracking is on
  * @page_sizes: what every attached IOMMU can do
  * @entries: mappings there may be; never less than there are
- * @mapped: bytes mapped
  * @stale: first IOVAs of the mappings whose vaddr was invalidated
+ * @excepts: mappings with pages that do not count as locked: locked.c
  */
 struct type1 {
 	struct rf_ioas *ioas;
@@ -34,10 +35,12 @@ struct type1 {
 	bool dirty;
 	uint64_t page_sizes;
 	uint64_t entries;
-	uint64_t mapped;
 	uint64_t *stale;
 	size_t nr_stale;
 	size_t max_stale;
+	struct locked_except *excepts;
+	size_t nr_excepts;
+	size_t max_excepts;
 };
 
 /* Whether type1 answers to @type, as CHECK_EXTENSION asks before SET_IOMMU. */
@@ -54,6 +57,16 @@ int type1_attach(struct type1 *t, struct rf_group *group);
 void type1_detach(struct type1 *t, struct rf_group *group);
 long type1_ioctl(struct type1 *t, struct file_caller *caller, unsigned int cmd, unsigned long arg);
 int type1_dirty_ioctl(struct type1 *t, struct file_caller *caller, unsigned long arg);
+
+/*
+ * locked.c: a mapping at @first is about to be made: count its pages. -ENOMEM beyond the
+ * limit. Undone by uncharge, when it is gone; or _range, while mappings that begin there
+ * are still found.
+ */
+int type1_charge(struct type1 *t, struct rf_owner *owner, uint64_t first, uintptr_t addr,
+		 uint64_t bytes);
+void type1_uncharge(struct type1 *t, struct rf_owner *owner, uint64_t first, uint64_t bytes);
+void type1_uncharge_range(struct type1 *t, uint64_t first, uint64_t last);
 
 /* dirty.c: every page of a mapping is dirty, in a bitmap that begins with @first; see there. */
 struct vfio_bitmap;

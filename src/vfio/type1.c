@@ -26,7 +26,6 @@
 #include "base/log.h"
 #include "group/group.h"
 #include "ioas/ioas.h"
-#include "memory/limit.h"
 #include "memory/owner.h"
 #include "vfio/abi.h"
 #include "vfio/caps.h"
@@ -66,20 +65,14 @@ int type1_open(struct type1 *t, unsigned long type, const struct vfio_options *o
 	return 0;
 }
 
-static void type1_uncharge(struct type1 *t, uint64_t bytes)
-{
-	t->mapped -= bytes;
-	if (t->options->locked && t->options->memlock != LIMIT_NONE)
-		atomic_fetch_sub(t->options->locked, bytes);
-}
-
 void type1_close(struct type1 *t)
 {
 	uint64_t unmapped;
 
+	type1_uncharge_range(t, 0, UINT64_MAX);
 	ioas_unmap_range(t->ioas, 0, UINT64_MAX, IOAS_CUT_REFUSE, true, &unmapped);
-	type1_uncharge(t, t->mapped);
 	ioas_put(t->ioas);
+	free(t->excepts);
 	free(t->stale);
 	memset(t, 0, sizeof(*t));
 }
@@ -111,27 +104,6 @@ int type1_attach(struct type1 *t, struct rf_group *group)
 void type1_detach(struct type1 *t, struct rf_group *group)
 {
 	group_detach(group);
-}
-
-/* Count @bytes as locked: -ENOMEM when they are more than may be. */
-static int type1_charge(struct type1 *t, uint64_t bytes)
-{
-	_Atomic uint64_t *locked = t->options->locked;
-	uint64_t limit, before;
-
-	if (t->options->memlock == LIMIT_NONE) {
-		t->mapped += bytes;
-		return 0;
-	}
-	limit = limit_now(t->options->memlock);
-	before = locked ? atomic_fetch_add(locked, bytes) : t->mapped;
-	if (bytes > limit || before > limit - bytes) {
-		if (locked)
-			atomic_fetch_sub(locked, bytes);
-		return -ENOMEM;
-	}
-	t->mapped += bytes;
-	return 0;
 }
 
 static ssize_t type1_find_stale(const struct type1 *t, uint64_t first)
@@ -228,7 +200,7 @@ static int type1_map(struct type1 *t, struct file_caller *caller, unsigned long 
 	ret = type1_reserve_entry(t, map.iova, map.iova + map.size - 1);
 	if (ret)
 		return ret;
-	if (type1_charge(t, map.size))
+	if (type1_charge(t, caller->owner, map.iova, map.vaddr, map.size))
 		return type1_refuse_locked(t, caller, &map);
 	ret = ioas_map_fixed(t->ioas, caller->owner, map.vaddr, map.iova, map.size, map.flags,
 			     false);
@@ -240,7 +212,7 @@ static int type1_map(struct type1 *t, struct file_caller *caller, unsigned long 
 		ret = -EINVAL;
 	}
 	if (ret)
-		type1_uncharge(t, map.size);
+		type1_uncharge(t, caller->owner, map.iova, map.size);
 	else
 		t->entries++;
 	return ret;
@@ -318,12 +290,15 @@ static bool type1_begins_inside(struct type1 *t, uint64_t first)
 /* Take the mappings of [first, last] away, and count them off; *unmapped bytes. */
 static int type1_drop(struct type1 *t, uint64_t first, uint64_t last, uint64_t *unmapped)
 {
-	int ret = ioas_unmap_range(t->ioas, first, last,
-				   t->v2 ? IOAS_CUT_REFUSE : IOAS_CUT_BY_FIRST, false, unmapped);
+	bool stay = t->v2 ? type1_would_split(t, first, last) : type1_begins_inside(t, first);
+	int ret;
 
+	if (!stay)
+		type1_uncharge_range(t, first, last);
+	ret = ioas_unmap_range(t->ioas, first, last, t->v2 ? IOAS_CUT_REFUSE : IOAS_CUT_BY_FIRST,
+			       false, unmapped);
 	if (ret || !*unmapped)
 		return ret;
-	type1_uncharge(t, *unmapped);
 	t->entries--;
 	if (t->nr_stale)
 		type1_prune_stale(t);

@@ -5,7 +5,6 @@
 #ifndef RF_VFIO_VFIO_H
 #define RF_VFIO_VFIO_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,9 +46,8 @@ struct vfio_claim_ops {
  * @unsafe_interrupts: allow assignment without interrupt remapping
  * @no_type1: no container has an IOMMU of type1, as on a kernel for POWER
  * @hide_mmap: no region reports FLAG_MMAP (for VMMs under KVM)
- * @memlock: most bytes that may be mapped in all, or a LIMIT_ of memory/limit.h
- * @locked: bytes that all containers have mapped, held against @memlock; NULL:
- *	each container is counted alone
+ * @memlock: most bytes that a process may have mapped in all containers, or a LIMIT_ of
+ *	memory/limit.h
  * @devices: head of the machine's devices, linked by their next: who shares a
  *	bus and so is hit by its reset; NULL: nobody does
  * @claims: NULL: there are no other processes
@@ -62,7 +60,6 @@ struct vfio_options {
 	bool no_type1;
 	bool hide_mmap;
 	uint64_t memlock;
-	_Atomic uint64_t *locked;
 	struct rf_device *const *devices;
 	const struct vfio_claim_ops *claims;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <linux/capability.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -88,6 +89,21 @@ static void who_may_lock_all_memory_has_no_limit(void **state)
 			 had[0].effective & (1u << CAP_IPC_LOCK) ? LIMIT_NONE : 4096);
 }
 
+static void what_the_program_locks_is_known(void **state)
+{
+	char *p = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t had_locked = limit_mlocked(getpid());
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(syscall(SYS_mlock, p, 3 * 4096),
+			 0); /* sanitizers let mlock() do nothing */
+	assert_int_equal(limit_mlocked(getpid()), had_locked + 3 * 4096);
+	munmap(p, 8 * 4096);
+	assert_int_equal(limit_mlocked(getpid()), had_locked);
+	assert_int_equal(limit_mlocked(-1), 0);
+}
+
 static void capabilities_are_those_in_effect(void **state)
 {
 	(void)state;
@@ -106,6 +122,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_hosts_is_that_of_the_moment, remember, restore),
 		cmocka_unit_test_setup_teardown(who_may_lock_all_memory_has_no_limit, remember,
 						restore),
+		cmocka_unit_test(what_the_program_locks_is_known),
 		cmocka_unit_test_setup_teardown(capabilities_are_those_in_effect, remember,
 						restore),
 	};

@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../random.h"
 #include "base/stats.h"
+#include "memory/limit.h"
 #include "memory/owner.h"
 #include "memory/owner_private.h"
 #include "memory/pin.h"
@@ -248,6 +251,23 @@ static void pages_move_and_the_holder_is_told(void **state)
 	assert_int_equal(hidden[PAGE], 'c');
 	pin_hidden_put(owner, book.shift.hidden);
 	assert_false(present(hidden));
+}
+
+static void moved_pages_are_not_locked_by_the_program(void **state)
+{
+	uint64_t before = limit_mlocked(getpid());
+	struct book book = { 0 };
+	char *p = pages(2);
+	struct pin pin = pin_at(&book, p, PAGE);
+
+	pin_add(owner, &pin);
+	/* sanitizers let mlock() do nothing */
+	assert_int_equal(syscall(SYS_mlock, p, 2 * PAGE), 0);
+	assert_int_equal(limit_mlocked(getpid()), before + 2 * PAGE);
+	assert_int_equal(pin_keep(owner, (uintptr_t)p, 2 * PAGE, PIN_UNMAP), 1);
+	assert_int_equal(munmap(p, 2 * PAGE), 0);
+	assert_int_equal(limit_mlocked(getpid()), before);
+	pin_hidden_put(owner, book.shift.hidden);
 }
 
 static void every_pin_on_the_memory_takes_part(void **state)
@@ -531,6 +551,7 @@ int main(void)
 		cmocka_unit_test(finds_overlapping_pins_like_a_plain_search),
 		cmocka_unit_test(keeping_what_is_not_pinned_does_nothing),
 		cmocka_unit_test(pages_move_and_the_holder_is_told),
+		cmocka_unit_test(moved_pages_are_not_locked_by_the_program),
 		cmocka_unit_test(every_pin_on_the_memory_takes_part),
 		cmocka_unit_test(holes_fault_but_do_not_stop_the_rest),
 		cmocka_unit_test(a_holder_without_memory_loses_the_pages),

@@ -117,24 +117,83 @@ static void memory_limit_is_enomem_and_comes_last(void **state)
 static void memory_limit_spans_containers(void **state)
 {
 	struct fixture *f = *state;
-	_Atomic uint64_t locked = 0;
 	struct fixture other = { .mem = f->mem };
+	_Atomic uint64_t *locked = owner_locked(f->rig.caller.owner);
 
 	f->rig.options.memlock = 8 * K;
-	f->rig.options.locked = &locked;
 	assert_int_equal(map(f, RW, 0, 0, 6 * K), 0);
-	assert_int_equal(locked, 6 * K);
+	assert_int_equal(*locked, 6 * K);
 
 	rig_attach(&f->rig, 2, VFIO_TYPE1v2_IOMMU, &other.c, &other.g);
 	f->c = other.c;
 	assert_int_equal(map(f, RW, 0, 0, 3 * K), -ENOMEM);
-	assert_int_equal(locked, 6 * K);
+	assert_int_equal(*locked, 6 * K);
 	assert_int_equal(map(f, RW, 0, 0, 2 * K), 0);
 	/* closing gives back what was left mapped */
 	rig_close(&f->rig, f->g);
-	assert_int_equal(locked, 2 * K);
+	assert_int_equal(*locked, 2 * K);
 	rig_close(&f->rig, other.g);
-	assert_int_equal(locked, 0);
+	assert_int_equal(*locked, 0);
+}
+
+static void memory_limit_is_each_process_own(void **state)
+{
+	struct fixture *f = *state;
+	struct rf_owner *parent = f->rig.caller.owner, *child = owner_new_self();
+
+	assert_non_null(child);
+	f->rig.options.memlock = 8 * K;
+	assert_int_equal(map(f, RW, 0, 0, 8 * K), 0);
+	f->rig.caller.owner = child;
+	assert_int_equal(map(f, RW, 0, 16 * K, 6 * K), 0);
+	assert_int_equal(map(f, RW, 0, 24 * K, 3 * K), -ENOMEM);
+	/* who unmaps does not matter */
+	assert_int_equal(unmap(f, 0, 0, 8 * K, NULL), 0);
+	assert_int_equal(*owner_locked(parent), 0);
+	assert_int_equal(map(f, RW, 0, 0, 8 * K), -ENOMEM);
+	f->rig.caller.owner = parent;
+	assert_int_equal(map(f, RW, 0, 0, 8 * K), 0);
+	assert_int_equal(unmap(f, 0, 0, 24 * K, NULL), 0);
+	assert_int_equal(*owner_locked(child), 0);
+	assert_int_equal(*owner_locked(parent), 0);
+	owner_free(child);
+}
+
+static void v1_counts_what_it_unmaps_off(void **state)
+{
+	struct fixture *f = *state;
+	_Atomic uint64_t *locked = owner_locked(f->rig.caller.owner);
+
+	f->rig.options.memlock = 8 * K;
+	assert_int_equal(map(f, RW, 0, 0, 4 * K), 0);
+	assert_int_equal(map(f, RW, 0, 4 * K, 4 * K), 0);
+	assert_int_equal(unmap(f, 0, K, 8 * K, NULL), 0);
+	assert_int_equal(*locked, 8 * K);
+	assert_int_equal(unmap(f, 0, 0, 5 * K, NULL), 0);
+	assert_int_equal(*locked, 0);
+}
+
+static void bars_do_not_count_as_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct rf_owner *owner = f->rig.caller.owner;
+	uintptr_t bar = (uintptr_t)f->mem + 8 * K;
+
+	f->rig.options.memlock = 8 * K;
+	assert_int_equal(owner_add_device_range(owner, bar, 64 * K, RF_READ | RF_WRITE), 0);
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(map(f, RW, 16 * K, (i + 1) * 64 * K, 32 * K), 0);
+	assert_int_equal(*owner_locked(owner), 0);
+	/* both in one mapping */
+	assert_int_equal(map(f, RW, 0, 0, 16 * K), 0);
+	assert_int_equal(*owner_locked(owner), 8 * K);
+	assert_int_equal(map(f, RW, 7 * K, 32 * K, 4 * K), -ENOMEM);
+	/* what was counted is counted off, whatever is there by then */
+	owner_del_device_range(owner, bar, 64 * K);
+	assert_int_equal(unmap(f, 0, 0, 16 * K, NULL), 0);
+	assert_int_equal(*owner_locked(owner), 0);
+	assert_int_equal(unmap(f, 0, 64 * K, 40 * 64 * K, NULL), 0);
+	assert_int_equal(*owner_locked(owner), 0);
 }
 
 static void vaddr_can_be_taken_away_and_given_back(void **state)
@@ -414,6 +473,9 @@ int main(void)
 		T(entry_limit_is_enospc_until_one_goes),
 		T(memory_limit_is_enomem_and_comes_last),
 		T(memory_limit_spans_containers),
+		T(memory_limit_is_each_process_own),
+		cmocka_unit_test_setup_teardown(v1_counts_what_it_unmaps_off, setup_v1, teardown),
+		T(bars_do_not_count_as_memory),
 		T(vaddr_can_be_taken_away_and_given_back),
 		T(no_group_joins_while_a_vaddr_is_gone),
 		T(joining_group_must_reach_what_is_mapped),
