@@ -7,7 +7,8 @@
  * Those are answered here, beside what the kernel says of the others, in a copy of
  * the program's array. A file that has one (a fault queue) is the kernel's to
  * watch, by the byte in its socket (ready.c); but a socket says more than the file
- * would, so only what the file can say is asked for. select() is right by itself.
+ * would, so only what the file can say is asked for, and a byte that it no longer means (other
+ * calls emptied the queue) is taken out first. select() is right by itself, but for such a byte.
  *
  * Where nothing has been opened there is no look at the array.
  */
@@ -42,6 +43,15 @@ enum waiting {
 	WAIT_POLLS,
 };
 
+/* A byte that no longer means anything; who made the file knows, and tells with any answer. */
+static void drop_stale_byte(struct file *file, int fd)
+{
+	if (holder_is(file))
+		holder_io_here(file, NULL, 0, false);
+	else
+		ready_settle(file, fd);
+}
+
 static enum waiting waiting_of(int fd)
 {
 	enum waiting is = WAIT_KERNEL;
@@ -54,8 +64,9 @@ static enum waiting waiting_of(int fd)
 	of = fd_get(fd, &err);
 	if (of) {
 		polls = holder_is(of->file) ? holder_polls(of->file) : of->file->ops->poll != NULL;
-		ready_settle(of->file, fd);
 		is = polls ? WAIT_POLLS : WAIT_ALWAYS_READY;
+		if (polls)
+			drop_stale_byte(of->file, fd);
 		fd_put(of);
 	}
 	return is;

@@ -7,9 +7,9 @@
  * one of a kind as the kernel does, and sent again once it is not.
  *
  * A handler of the program runs with more blocked, until it returns. Programs
- * also leave by siglongjmp, inside libc and past us: so entering a handler
- * notes where on which stack it runs, and whoever asks for the mask from
- * further out drops the notes of handlers that are gone. When the jump did not
+ * also leave by siglongjmp (signals_jump.c) or by what is past us (setcontext): so
+ * entering a handler notes where on which stack it runs, and whoever asks for the mask
+ * from further out drops the notes of handlers that are gone. When the jump did not
  * restore the mask (longjmp), the program is better off than on Linux: its
  * handler runs again where the kernel would kill.
  *

@@ -31,6 +31,7 @@
 #define EDU_ID		0x010000edu
 #define EDU_BUFFER	0x40000u
 #define EDU_BUFFER_SIZE 4096u
+#define EDU_REQUEST	4096u
 
 #define REG_ID		0x00
 #define REG_LIVENESS	0x04
@@ -139,7 +140,28 @@ static uint64_t edu_memory(struct rf_device *dev, uint64_t addr)
 	return reached;
 }
 
-/* A failed DMA has been reported where it failed; the device itself cannot tell. */
+/*
+ * No request crosses 4 KiB, and each is answered for itself: one that fails does not keep the
+ * device from the others. It has been reported where it failed; the device itself cannot tell.
+ */
+static void edu_transfer(struct rf_device *dev, uint64_t addr, uint8_t *buffer, uint64_t count,
+			 bool to_memory)
+{
+	while (count) {
+		uint64_t n = EDU_REQUEST - addr % EDU_REQUEST;
+
+		if (n > count)
+			n = count;
+		if (to_memory)
+			rf_dma_write(dev, addr, buffer, n);
+		else
+			rf_dma_read(dev, addr, buffer, n);
+		addr += n;
+		buffer += n;
+		count -= n;
+	}
+}
+
 static void edu_dma(struct rf_device *dev)
 {
 	struct edu *edu = rf_device_data(dev);
@@ -148,12 +170,12 @@ static void edu_dma(struct rf_device *dev)
 	if (edu->cmd & DMA_TO_MEMORY) {
 		buffer = edu_buffer(dev, edu->src, edu->count);
 		if (buffer)
-			rf_dma_write(dev, edu_memory(dev, edu->dst), buffer, edu->count);
+			edu_transfer(dev, edu_memory(dev, edu->dst), buffer, edu->count, true);
 	} else {
 		buffer = edu_buffer(dev, edu->dst, edu->count);
 		if (buffer) {
 			memset(buffer, 0, edu->count); /* what cannot be read is read as nothing */
-			rf_dma_read(dev, edu_memory(dev, edu->src), buffer, edu->count);
+			edu_transfer(dev, edu_memory(dev, edu->src), buffer, edu->count, false);
 		}
 	}
 	edu->cmd &= ~(uint64_t)DMA_START;

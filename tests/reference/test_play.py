@@ -167,17 +167,41 @@ def a_seed_gives_the_same_sequences_again():
     assert generate.sequence(7, 1)[1] != generate.sequence(8, 1)[1]
 
 
-def shrinking_leaves_the_line_that_differs():
+def shrunk(text, bad):
+    """What remains of a text whose `bad N` differ where bad(text) holds; a text in rounds."""
+    rounds = []
+
     def both(scripts):
+        rounds.append(len(scripts))
         linux = {name: [f"{n}: {x} = 0" for n, x in enumerate(text.splitlines(), 1)]
                  for name, text in scripts}
-        here = {name: [x.replace("= 0", "= 1") if "bad" in x else x for x in lines]
-                for name, lines in linux.items()}
+        here = {name: [x.replace("= 0", "= 1") if "bad" in x and bad(text) else x
+                       for x in linux[name]] for name, text in scripts}
         return linux, here
 
-    text = "".join(f"show {n}\n" for n in range(9)) + "fork\nbad 1\nend\n" + "show 10\n"
     small = shrink.shrink([("r", text)], table(""), both)
-    assert small["r"][0] == "fork\nbad 1\nend\n", small
+    return small["r"][0], len(rounds)
+
+
+def shrinking_leaves_the_line_that_differs():
+    text = "".join(f"show {n}\n" for n in range(9)) + "fork\nbad 1\nend\n" + "show 10\n"
+    assert shrunk(text, lambda text: True)[0] == "bad 1\n"
+    small = shrunk(text, lambda text: "fork" in text)[0]
+    assert small == "fork\nbad 1\nend\n", small
+
+
+def shrinking_leaves_out_what_is_inside_of_blocks():
+    text = "fork\nshow 1\nfork\nshow 2\nbad 1\nend\nshow 3\nend\n"
+    small = shrunk(text, lambda text: text.count("fork") == 2)[0]
+    assert small == "fork\nfork\nbad 1\nend\nend\n", small
+
+
+def shrinking_leaves_out_at_once_what_can_each_be_left_out():
+    needed = [f"show {n}\n" for n in range(0, 96, 4)]
+    text = "".join(f"show {n}\n" for n in range(96)) + "bad 1\n"
+    small, rounds = shrunk(text, lambda text: all(line in text for line in needed))
+    assert small == "".join(needed) + "bad 1\n", small
+    assert rounds <= 6, rounds
 
 
 TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
@@ -188,7 +212,9 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          each_audit_names_every_script_of_its_files_and_none_that_is_not,
          a_heading_that_is_not_understood_is_refused, a_macro_that_is_not_there_is_refused,
          a_name_that_no_script_has_is_refused, each_script_is_played_in_one_boot_and_mock_devices_apart,
-         a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs]
+         a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs,
+         shrinking_leaves_out_what_is_inside_of_blocks,
+         shrinking_leaves_out_at_once_what_can_each_be_left_out]
 
 
 def main():

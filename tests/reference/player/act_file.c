@@ -4,6 +4,7 @@
  *
  *	VAR = open PATH [ro|wo] [cloexec]	PATH: as names.c has it
  *	close FD, VAR = dup FD, dup2 FD FD
+ *	VAR = pass FD [gone]			over a socket; with gone it is closed on its way
  *	pread FD LENGTH OFFSET [to=ADDRESS]	prints the bytes, or their hash
  *	pwrite FD OFFSET TYPE VALUE...		TYPE: u8, u16, u32 or u64
  *	pwrite FD OFFSET from=ADDRESS length=N
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "player.h"
@@ -57,6 +59,62 @@ static void act_dup(struct call *call)
 static void act_dup2(struct call *call)
 {
 	call_return_fd(call, dup2((int)call_number(call, 1), (int)call_number(call, 2)));
+}
+
+/* The one descriptor that a message holds. */
+union passed {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_fd(int to, int fd)
+{
+	union passed passed = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+					    .cmsg_level = SOL_SOCKET,
+					    .cmsg_type = SCM_RIGHTS } };
+	char none = 0;
+	struct iovec byte = { .iov_base = &none, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &byte,
+				  .msg_iovlen = 1,
+				  .msg_control = &passed,
+				  .msg_controllen = sizeof(passed) };
+
+	memcpy(CMSG_DATA(&passed.header), &fd, sizeof(fd));
+	return sendmsg(to, &message, 0) < 0 ? -1 : 0;
+}
+
+static int receive_fd(int from)
+{
+	union passed passed;
+	char byte;
+	struct iovec room = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &room,
+				  .msg_iovlen = 1,
+				  .msg_control = &passed,
+				  .msg_controllen = sizeof(passed) };
+	int fd = -1;
+
+	if (recvmsg(from, &message, MSG_DONTWAIT) > 0 && CMSG_FIRSTHDR(&message))
+		memcpy(&fd, CMSG_DATA(&passed.header), sizeof(fd));
+	return fd;
+}
+
+static void act_pass(struct call *call)
+{
+	int fd = (int)call_number(call, 1), ends[2], got = -1;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+		call_return(call, -1);
+		return;
+	}
+	if (!send_fd(ends[0], fd)) {
+		if (call_flag(call, "gone"))
+			close(fd);
+		got = receive_fd(ends[1]);
+	}
+	call_return_fd(call, got);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 /* TYPE VALUE... from that token on, as bytes. */
@@ -201,6 +259,7 @@ const struct action_desc file_actions[] = {
 	{ "close", act_close, 2 },
 	{ "dup", act_dup, 2 },
 	{ "dup2", act_dup2, 3 },
+	{ "pass", act_pass, 2 },
 	{ "pread", act_pread, 4 },
 	{ "pwrite", act_pwrite, 4 },
 	{ "read", act_read, 3 },

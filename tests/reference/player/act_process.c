@@ -5,6 +5,8 @@
  *	fork ... end		a child plays the block, and is waited for
  *	spawn NAME ... end	a child plays it meanwhile; `join NAME` waits and prints
  *	thread NAME ... end	a thread does, likewise
+ *	exec ... end		the player anew plays it, with our descriptors and variables; what
+ *				follows is played only if that fails
  *	exit STATUS		of this process, at once
  *	kill NAME		a spawned child, by SIGKILL; `kill self`: this process
  *	sleep MILLISECONDS
@@ -127,6 +129,44 @@ static void block_thread(struct call *call, const struct script *script, unsigne
 	call_finish(call);
 }
 
+/*
+ * The block becomes a script in a memory file, which the program that is begun anew is told of, with
+ * the variables: their values are nowhere printed, as they are descriptors and addresses.
+ */
+static void block_exec(struct call *call, const struct script *script, unsigned at)
+{
+	const struct vars *vars = call->stage->vars;
+	const char *args[2 * MAX_VARS + 2 * MAX_DEVICES + 8];
+	char text[32], *var;
+	unsigned n = 0;
+	FILE *file = fdopen(memfd_create("block", 0), "w");
+
+	if (!file)
+		script_error(call, "no memory");
+	for (unsigned i = at + 1; i < script->lines[at].end; i++)
+		fprintf(file, "%s\n", script->lines[i].text);
+	fflush(file);
+	fflush(call->stage->out);
+	dup2(fileno(call->stage->out), STDOUT_FILENO);
+	args[n++] = "player";
+	for (unsigned i = 0; i < vars->count; i++) {
+		args[n++] = "-v";
+		if (asprintf(&var, "%s=%#llx", vars->var[i].name,
+			     (unsigned long long)vars->var[i].value) < 0)
+			script_error(call, "no memory");
+		args[n++] = var;
+	}
+	n += names_args(args + n);
+	snprintf(text, sizeof(text), "/proc/self/fd/%d", fileno(file));
+	args[n++] = "-x";
+	args[n++] = text;
+	args[n] = NULL;
+	execv("/proc/self/exe", (char *const *)args);
+	call_return(call, -1);
+	call_finish(call);
+	fclose(file);
+}
+
 void block_play(struct stage *stage, const struct script *script, unsigned at)
 {
 	const struct line *line = &script->lines[at];
@@ -134,10 +174,12 @@ void block_play(struct stage *stage, const struct script *script, unsigned at)
 		.stage = stage, .line = line, .tokens = line->tokens, .ntokens = line->ntokens
 	};
 
-	if (strcmp(line->tokens[0], "fork") && line->ntokens < 2)
+	if (strcmp(line->tokens[0], "fork") && strcmp(line->tokens[0], "exec") && line->ntokens < 2)
 		script_error(&call, "a name is missing");
 	if (!strcmp(line->tokens[0], "fork"))
 		block_fork(&call, script, at);
+	else if (!strcmp(line->tokens[0], "exec"))
+		block_exec(&call, script, at);
 	else if (!strcmp(line->tokens[0], "spawn"))
 		block_spawn(&call, script, at);
 	else

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * player [-d NAME=BDF]... [-b] [-t SECONDS] FILE...
+ * player [-d NAME=BDF]... [-v NAME=VALUE]... -x FILE
  *
  * A file holds scripts, each after a line `== NAME`. Every script is played by
  * a process of its own, one after the other, so that nothing of one reaches the
- * next; this one only forks and waits, and says how each ended.
+ * next; this one only forks and waits, and says how each ended. Children that a script
+ * leaves behind are ended with it.
  *
  *	-d  what scripts call the device at that address
  *	-b  bind these devices to vfio-pci first
  *	-t  end a script that takes longer
+ *	-v  a variable, and
+ *	-x  the file is a single script without heading, played here: this is what the block of an
+ *	    `exec` becomes
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +27,23 @@
 
 static unsigned seconds = 20;
 
-static void play_here(const char *name, char *text)
+static struct vars vars;
+
+static void add_var(char *name_is_value)
 {
-	static struct vars vars;
+	char *equals = strchr(name_is_value, '=');
+
+	if (!equals || equals - name_is_value >= NAME_SIZE || vars.count == MAX_VARS) {
+		fprintf(stderr, "player: -v NAME=VALUE, not %s\n", name_is_value);
+		exit(2);
+	}
+	*equals = '\0';
+	strcpy(vars.var[vars.count].name, name_is_value);
+	vars.var[vars.count++].value = strtoull(equals + 1, NULL, 0);
+}
+
+static _Noreturn void play_here(const char *name, char *text)
+{
 	struct stage stage = { .out = stdout, .vars = &vars };
 	struct script script = { .name = name };
 
@@ -43,12 +63,17 @@ static void play(const char *name, char *text)
 	printf("== %s\n", name);
 	fflush(stdout);
 	child = fork();
-	if (!child)
+	if (!child) {
+		setpgid(0, 0);
 		play_here(name, text);
+	}
 	if (child < 0 || waitpid(child, &status, 0) != child) {
 		printf("!! %s\n", strerror(errno));
 		exit(1);
 	}
+	kill(-child, SIGKILL);
+	while (waitpid(-child, NULL, 0) > 0)
+		;
 	if (WIFSIGNALED(status))
 		printf("!! killed by %s\n", fault_name(WTERMSIG(status)));
 	else if (WEXITSTATUS(status))
@@ -122,16 +147,20 @@ static void play_file(const char *path)
 
 int main(int argc, char **argv)
 {
-	bool bind = false;
+	bool bind = false, here = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "d:bt:")) != -1) {
+	while ((opt = getopt(argc, argv, "d:bt:v:x")) != -1) {
 		if (opt == 'd') {
 			names_add(optarg);
 		} else if (opt == 'b') {
 			bind = true;
 		} else if (opt == 't') {
 			seconds = (unsigned)atoi(optarg);
+		} else if (opt == 'v') {
+			add_var(optarg);
+		} else if (opt == 'x') {
+			here = true;
 		} else {
 			fprintf(stderr,
 				"usage: player [-d NAME=BDF]... [-b] [-t SECONDS] FILE...\n");
@@ -140,6 +169,9 @@ int main(int argc, char **argv)
 	}
 	if (bind)
 		names_bind();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (here)
+		play_here("block", read_all(argv[optind]));
 	for (; optind < argc; optind++)
 		play_file(argv[optind]);
 	printf("== end\n");

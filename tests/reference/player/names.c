@@ -23,20 +23,34 @@
 static struct {
 	char name[NAME_SIZE];
 	char address[16];
-} names[16];
+} names[MAX_DEVICES];
 static unsigned nnames;
 
 void names_add(const char *name_is_address)
 {
 	size_t length = strcspn(name_is_address, "=");
 
-	if (nnames == 16 || !name_is_address[length] || length >= NAME_SIZE ||
+	if (nnames == MAX_DEVICES || !name_is_address[length] || length >= NAME_SIZE ||
 	    strlen(name_is_address + length + 1) >= sizeof(names->address)) {
 		fprintf(stderr, "player: -d NAME=BDF, not %s\n", name_is_address);
 		exit(2);
 	}
 	memcpy(names[nnames].name, name_is_address, length);
 	strcpy(names[nnames++].address, name_is_address + length + 1);
+}
+
+/* What tells another player of them: two arguments each; how many. */
+unsigned names_args(const char **args)
+{
+	char *arg;
+
+	for (unsigned i = 0; i < nnames; i++) {
+		args[2 * i] = "-d";
+		if (asprintf(&arg, "%s=%s", names[i].name, names[i].address) < 0)
+			exit(2);
+		args[2 * i + 1] = arg;
+	}
+	return 2 * nnames;
 }
 
 const char *names_address(const char *name)

@@ -17,9 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MAX_TOKENS 40
-#define MAX_VARS   256
-#define NAME_SIZE  48
+#define MAX_TOKENS  40
+#define MAX_VARS    256
+#define NAME_SIZE   48
+#define MAX_DEVICES 16
 
 struct line {
 	unsigned number;
@@ -179,6 +180,7 @@ const char *fault_name(int sig);
 
 /* names.c: what the command line called the devices */
 void names_add(const char *name_is_address);
+unsigned names_args(const char **args);
 const char *names_address(const char *name);
 bool names_path(char *path, size_t size, const char *given);
 void names_bind(void);

@@ -15,7 +15,7 @@ static bool opens_block(const struct line *line)
 	const char *word = line->tokens[0];
 
 	return !strcmp(word, "for") || !strcmp(word, "fork") || !strcmp(word, "spawn") ||
-	       !strcmp(word, "thread");
+	       !strcmp(word, "thread") || !strcmp(word, "exec");
 }
 
 /* Cuts at white space, but not inside brackets. */

@@ -3,13 +3,14 @@
 
 A boot costs seconds and a sequence milliseconds, so in each round every sequence that is being
 shrunk gives all its tries at once: the halves, quarters, ... and single lines left out. The
-shortest try that still differs goes on.
+shortest try that still differs goes on; single lines that could be left out each for itself are
+left out together in the next round.
 """
 import time
 
 import play
 
-ROUNDS = 24
+ROUNDS = 40
 SECONDS = 100  # and no round is begun after these
 
 
@@ -25,64 +26,115 @@ def differs(name, linux, ringfence, differences):
     return first_difference(name, linux, ringfence, differences) is not None
 
 
-def blocks(lines):
-    """What can be left out together: single lines, and a fork with its end."""
-    units, n = [], 0
-    while n < len(lines):
-        end = n
-        if lines[n].split()[0] in ("fork", "for", "thread", "spawn"):
-            while lines[end] != "end":
-                end += 1
-        units.append(lines[n:end + 1])
-        n = end + 1
-    return units
+BLOCKS = ("fork", "for", "thread", "spawn", "exec")
 
 
-def tries(text):
-    """Shorter texts, shortest first."""
-    units = blocks(text.splitlines())
-    seen, found = set(), []
-    size = max(1, len(units) // 2)
-    while True:
-        for at in range(0, len(units), size):
-            rest = units[:at] + units[at + size:]
-            short = "".join(f"{line}\n" for unit in rest for line in unit)
-            if short and short not in seen:
-                seen.add(short)
-                found.append(short)
-        if size == 1:
-            break
-        size //= 2
+def ends(lines):
+    """Where each block that begins at a line ends."""
+    found, open_blocks = {}, []
+    for n, line in enumerate(lines):
+        if line.split()[0] in BLOCKS:
+            open_blocks.append(n)
+        elif line == "end":
+            found[open_blocks.pop()] = n
     return found
 
 
-def shrink(scripts, differences, both):
+def units(lines):
+    """What can be left out together, as sets of numbers of lines: a line, a block with its lines,
+    a block but not its lines."""
+    end = ends(lines)
+    found = []
+    for n, line in enumerate(lines):
+        if n in end:
+            found.append(frozenset(range(n, end[n] + 1)))
+            found.append(frozenset((n, end[n])))
+        elif line != "end":
+            found.append(frozenset((n,)))
+    return found
+
+
+def without(lines, left_out):
+    """The text, a block's word and its end only together."""
+    end = ends(lines)
+    torn = {n for pair in end.items() for n in pair if len(left_out.intersection(pair)) == 1}
+    return "".join(f"{line}\n" for n, line in enumerate(lines)
+                   if n not in left_out or n in torn)
+
+
+def tries(text, spare=()):
+    """Shorter texts, and which lines are left out: all that were found to be spare at once, and
+    halves of those; halves, quarters, ... of the lines; single lines and blocks."""
+    lines = text.splitlines()
+    sets = [frozenset(spare)] if spare else []
+    ordered = sorted(spare)
+    for size in (len(ordered) // 2, len(ordered) // 4):
+        sets += [frozenset(ordered[at:at + size]) for at in range(0, len(ordered), size or 1)
+                 if size > 1]
+    size = len(lines) // 2
+    while size > 1:
+        sets += [frozenset(range(at, at + size)) for at in range(0, len(lines), size)]
+        size //= 2
+    sets += units(lines)
+    found = {}
+    for left_out in sets:
+        short = without(lines, left_out)
+        if short and short != text:
+            found.setdefault(short, left_out)
+    return found
+
+
+class Shrinking:
+    """A sequence on its way to few lines."""
+
+    def __init__(self, name, text):
+        self.name, self.text = name, text
+        self.spare = ()
+        self.shown = ["no time to shrink it"]
+        self.active = True
+        self.batch = {}
+
+    def scripts(self):
+        self.batch = tries(self.text, self.spare)
+        self.batch[self.text] = frozenset()
+        return [(f"{self.name}#{n}", text) for n, text in enumerate(self.batch)]
+
+    def take(self, linux, ringfence, differences):
+        """Go on with the shortest text that still differs."""
+        good = []
+        for n, text in enumerate(self.batch):
+            key = f"{self.name}#{n}"
+            what = first_difference(self.name, linux.get(key), ringfence.get(key), differences)
+            if what:
+                good.append((len(text), text, what))
+        if not good:
+            self.active = False
+            if self.shown[0].startswith("no time"):
+                self.shown = ["it does not differ when it is played again"]
+            return
+        _, best, what = min(good)
+        self.shown = [f"Linux      {what[1]}", f"Ringfence  {what[2]}"]
+        lines = self.text.splitlines()
+        gone = self.batch[best]
+        kept = [n for n in range(len(lines)) if n not in gone]
+        place = {n: m for m, n in enumerate(kept)}
+        if without(lines, gone) != "".join(f"{lines[n]}\n" for n in kept):
+            place = {}  # a block's word stayed
+        singles = [self.batch[text] for _, text, _ in good if len(self.batch[text]) == 1]
+        self.spare = tuple(sorted(place[n] for one in singles for n in one if n in place))
+        self.active = best != self.text
+        self.text = best
+
+
+def shrink(scripts, differences, both, seconds=SECONDS):
     """{name: (text, [what differs])}; both(scripts) plays on both sides."""
-    now = dict(scripts)
-    shown = {}
-    active = set(now)
-    end = time.monotonic() + SECONDS
+    every = [Shrinking(name, text) for name, text in scripts]
+    end = time.monotonic() + seconds
     for _ in range(ROUNDS):
-        if time.monotonic() > end:
+        active = [one for one in every if one.active]
+        if not active or time.monotonic() > end:
             break
-        batch = [(f"{name}#{n}", text) for name in sorted(active)
-                 for n, text in enumerate(tries(now[name]))]
-        batch += [(f"{name}#", now[name]) for name in sorted(active)]
-        if not batch:
-            break
-        linux, ringfence = both(batch)
-        texts = dict(batch)
-        for name in sorted(active):
-            good = [key for key in texts if key.startswith(f"{name}#") and
-                    differs(name, linux.get(key), ringfence.get(key), differences)]
-            if not good:
-                active.discard(name)
-                shown.setdefault(name, ["it does not differ when it is played again"])
-                continue
-            best = min(good, key=lambda key: len(texts[key]))
-            what = first_difference(name, linux.get(best), ringfence.get(best), differences)
-            shown[name] = [f"Linux      {what[1]}", f"Ringfence  {what[2]}"]
-            if texts[best] == now[name]:
-                active.discard(name)
-            now[name] = texts[best]
-    return {name: (now[name], shown.get(name, ["no time to shrink it"])) for name in now}
+        linux, ringfence = both([script for one in active for script in one.scripts()])
+        for one in active:
+            one.take(linux, ringfence, differences)
+    return {one.name: (one.text, one.shown) for one in every}

@@ -171,6 +171,29 @@ static void siglongjmp_out_of_a_handler_works_again_and_again(void **state)
 	}
 }
 
+/* A frame far below that of the handler that was left. */
+static __attribute__((noinline)) void fault_deep_down(int n)
+{
+	volatile char frame[16384];
+
+	frame[0] = (char)n;
+	assert_int_equal(is_blocked(SIGSEGV), 0);
+	if (!sigsetjmp(escape, 1))
+		touch_bad();
+	assert_int_equal(calls, n);
+	frame[1] = frame[0];
+}
+
+static void after_siglongjmp_a_fault_deeper_than_the_handler_works(void **state)
+{
+	install(SIGSEGV, jump_out, SA_SIGINFO);
+	if (!sigsetjmp(escape, 1))
+		touch_bad();
+	assert_int_equal(calls, 1);
+	fault_deep_down(2);
+	fault_deep_down(3);
+}
+
 static void step_over(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -638,6 +661,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(query_shows_the_programs_own, setup),
 		cmocka_unit_test_setup(a_fault_calls_the_programs_handler, setup),
 		cmocka_unit_test_setup(siglongjmp_out_of_a_handler_works_again_and_again, setup),
+		cmocka_unit_test_setup(after_siglongjmp_a_fault_deeper_than_the_handler_works,
+				       setup),
 		cmocka_unit_test_setup(a_handler_may_change_the_context_and_the_mask, setup),
 		cmocka_unit_test_setup(a_fault_nobody_handles_kills_with_its_own_signal, setup),
 		cmocka_unit_test_setup(a_sent_signal_can_be_ignored, setup),

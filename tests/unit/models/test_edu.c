@@ -271,6 +271,24 @@ static void failed_dma_is_a_fault_not_a_hang(void **state)
 	assert_int_equal(get(0x24), 0x100);
 }
 
+static void a_page_that_is_not_mapped_does_not_keep_it_from_others(void **state)
+{
+	uint64_t faults = atomic_load(&stats()->faults);
+
+	for (unsigned i = 0; i < PAGE; i++)
+		memory[i] = (uint8_t)(i * 7 + 1);
+	dma(IOVA, BUFFER, 64, 0x1);
+	dma(BUFFER, IOVA - 16, 64, 0x3);
+	assert_int_equal(atomic_load(&stats()->faults) - faults, 1);
+	for (unsigned i = 0; i < 48; i++)
+		assert_int_equal(memory[i], (uint8_t)((i + 16) * 7 + 1));
+	dma(IOVA - 16, BUFFER, 64, 0x1);
+	assert_int_equal(atomic_load(&stats()->faults) - faults, 2);
+	dma(BUFFER, IOVA + PAGE, 64, 0x3);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(memory[PAGE + i], i < 16 ? 0 : memory[i - 16]);
+}
+
 static void reset_restores_the_registers(void **state)
 {
 	put(0x04, 1, 4);
@@ -307,6 +325,7 @@ int main(void)
 		CASE(a_wider_mask_reaches_further),
 		CASE(a_mask_with_holes_is_refused),
 		CASE(failed_dma_is_a_fault_not_a_hang),
+		CASE(a_page_that_is_not_mapped_does_not_keep_it_from_others),
 		CASE(reset_restores_the_registers),
 	};
 
