@@ -79,16 +79,18 @@ conformance:
 	@$(MAKE) --no-print-directory all
 	@scripts/conformance $(BUILD)
 
-# The Linux that answers are compared with: built once, kept in build/reference.
+# The Linux that answers are compared with: built once, kept in ~/.cache/ringfence for every clone.
 reference-kernel:
 	@scripts/deps reference
 	@scripts/reference-kernel $(BUILD)
 
-# Every answer beside real Linux's. SEED=N repeats, PARTS="topologies scripts random" chooses.
+# Every answer beside real Linux's. SEED=N repeats, PARTS="topologies scripts random" chooses, and
+# so does SCRIPTS="irq/ map/limit": the scripts with one of these in their names, and nothing else.
 reference:
 	@scripts/deps reference
 	@$(MAKE) --no-print-directory all
-	@tests/reference/reference.py $(BUILD) $(PARTS) --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED))
+	@tests/reference/reference.py $(BUILD) $(PARTS) --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED)) \
+		$(foreach part,$(SCRIPTS),--script $(part))
 
 # Write down anew what real Linux says of the topologies of tests/reference/groups.
 reference-record:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Compare Ringfence with real Linux, and count.
 
-    reference.py BUILD [PART...] [--sequences N] [--seed S] [--topology NAME]... [--record]
+    reference.py BUILD [PART...] [--sequences N] [--seed S] [--script PART]... [--topology NAME]...
+                 [--record]
 
 PART is topologies, scripts or random; all of them without. Each topology, script and random
 sequence counts one; the last line is `N passed, N failed, N skipped`. The kernel is that of
@@ -10,6 +11,8 @@ scripts/reference-kernel, built when it is not there. BUILD/reference/out keeps 
 
 --sequences N    how many random sequences (10,000)
 --seed S         of the first; printed. Without it a fresh one
+--script PART    only the scripts with PART in their names; may be given several times, and plays
+                 nothing but scripts where no part is named
 --topology NAME  only that one of groups/topologies.json; may be given several times
 --record         keep what Linux says of the topologies as groups/NAME.fixture
 
@@ -91,16 +94,17 @@ def run_program(part, words, tally):
         tally.take("failed", f"run-{part} ended with status {status}")
 
 
-def arguments():
+def arguments(words=None):
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False, usage=argparse.SUPPRESS,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", help=argparse.SUPPRESS)
     parser.add_argument("parts", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--sequences", type=int, default=10000, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--script", action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--topology", action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--record", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args(words)
     for part in args.parts:
         if part not in PARTS:
             parser.error(f"no such part: {part} (topologies, scripts, random)")
@@ -108,8 +112,10 @@ def arguments():
     for name in args.topology:
         if name not in known:
             parser.error(f"no such topology: {name} ({', '.join(known)})")
-    if args.topology or args.record:
-        args.parts = args.parts or ["topologies"]
+    if args.script or args.topology or args.record:
+        alone = ["scripts"] if args.script else []
+        alone += ["topologies"] if args.topology or args.record else []
+        args.parts = args.parts or alone
     args.seed = secrets.randbelow(2 ** 32) if args.seed is None else args.seed
     return args
 
@@ -127,6 +133,8 @@ def main():
             print(f"seed {args.seed}, {args.sequences} sequences: "
                   f"make reference SEED={args.seed} SEQUENCES={args.sequences}", flush=True)
             words += ["--sequences", str(args.sequences), "--seed", str(args.seed)]
+        if part == "scripts":
+            words += args.script
         if part == "topologies":
             topologies.run(image, f"{args.build}/ringfence", args.topology, args.record, tally.take)
         else:

@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import play  # noqa: E402
+import reference  # noqa: E402
 from random_play import generate, shrink  # noqa: E402
 
 TABLE = """
@@ -148,6 +149,15 @@ def a_name_that_no_script_has_is_refused():
     refused(lambda: run_scripts.chosen(scripts, ["map", "nosuch"]), "nosuch")
 
 
+def what_is_named_is_all_that_is_compared():
+    asked = {"": [], "--script irq/ --script map/limit": ["scripts"], "--topology switch": ["topologies"],
+             "random --seed 1": ["random"], "scripts random --script irq/": ["scripts", "random"]}
+    for words, parts in asked.items():
+        args = reference.arguments(["build", *words.split()])
+        assert args.parts == parts, (words, args.parts)
+        assert ("irq/" in args.script) == ("irq/" in words)
+
+
 def each_script_is_played_in_one_boot_and_mock_devices_apart():
     scripts = [(f"s/{n}", "show 1\n" if n % 3 else "ioctl i TEST/MOCK_DOMAIN id=1\n")
                for n in range(5000)]
@@ -211,7 +221,8 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          every_row_of_the_list_is_read, every_listed_script_is_there,
          each_audit_names_every_script_of_its_files_and_none_that_is_not,
          a_heading_that_is_not_understood_is_refused, a_macro_that_is_not_there_is_refused,
-         a_name_that_no_script_has_is_refused, each_script_is_played_in_one_boot_and_mock_devices_apart,
+         a_name_that_no_script_has_is_refused, what_is_named_is_all_that_is_compared,
+         each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs,
          shrinking_leaves_out_what_is_inside_of_blocks,
          shrinking_leaves_out_at_once_what_can_each_be_left_out]
