@@ -337,13 +337,13 @@ static struct group_file *reset_holder(struct file **files, unsigned nr,
 	return NULL;
 }
 
-/* Every device of the bus must be in a group whose descriptor was shown. */
+/* Every device of the bus must be vfio-pci's and in a group whose descriptor was shown. */
 static int reset_bus(struct vdev *v, struct file **files, unsigned nr)
 {
 	struct rf_device *dev;
 
 	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev)) {
-		if (!reset_holder(files, nr, dev))
+		if (!reset_has_driver(dev) || !reset_holder(files, nr, dev))
 			return -EINVAL;
 	}
 	for (dev = reset_next(v, NULL); dev; dev = reset_next(v, dev))

@@ -116,6 +116,11 @@ static void hot_reset_demands_every_group_of_the_bus(void **state)
 	assert_int_equal(hot_reset(f, 0, 3, f->g[0], f->g[1]), -EINVAL);
 	assert_int_equal(hot_reset(f, 3, 1, f->g[3], 0), -ENODEV);
 	assert_int_equal(one->resets, a);
+	/* one that vfio-pci does not have is nobody's to reset, whatever its group */
+	f->rig.devices[1]->host_driver = NULL;
+	assert_int_equal(hot_reset(f, 0, 2, f->g[0], f->g[1]), -EINVAL);
+	f->rig.devices[1]->host_driver = rig_driver;
+	assert_int_equal(one->resets, a);
 
 	/* one in use, one not: both are reset, and what the host keeps is kept */
 	probe_config_set(&f->rig, f->d[0], 0x04, 0x0006, 2);
