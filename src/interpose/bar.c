@@ -46,7 +46,8 @@
 #include "memory/owner.h"
 #include "memory/pin.h"
 
-#define PAGE 4096ul
+#define PAGE  4096ul
+#define SPACE 0x7ffffffff000ul /* of a process */
 
 atomic_uint bar_nr_views;
 atomic_uint bar_memory_shown;
@@ -381,9 +382,15 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	of = fd_get(fd, &ret);
 	if (!of)
 		return (void *)(long)ret;
-	len = page_align(len);
 	ret = -EINVAL;
-	if (!len || off < 0 || off % PAGE)
+	if (!len || off % PAGE)
+		goto refused;
+	len = page_align(len);
+	ret = -ENOMEM;
+	if (!len || len > SPACE)
+		goto refused;
+	ret = -EOVERFLOW;
+	if ((uint64_t)off / PAGE > (UINT64_MAX - len) / PAGE)
 		goto refused;
 	ret = -EACCES;
 	if ((of->oflags & O_ACCMODE) == O_WRONLY ||
