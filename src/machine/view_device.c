@@ -11,17 +11,20 @@
 #include "machine/view.h"
 
 /* struct resource flags, as the kernel prints them. */
-#define RES_IO	      0x00000100ull
-#define RES_MEM	      0x00000200ull
-#define RES_READONLY  0x00004000ull
-#define RES_PREFETCH  0x00002000ull
-#define RES_SIZEALIGN 0x00040000ull
-#define RES_MEM_64    0x00100000ull
-#define RES_LINES     13 /* six BARs, the ROM, six of SR-IOV */
+#define RES_IO		 0x00000100ull
+#define RES_MEM		 0x00000200ull
+#define RES_READONLY	 0x00004000ull
+#define RES_PREFETCH	 0x00002000ull
+#define RES_SIZEALIGN	 0x00040000ull
+#define RES_MEM_64	 0x00100000ull
+#define RES_LINES	 13 /* six BARs, the ROM, six of SR-IOV */
 
-#define CFG_ROM	      0x30
-#define PCIE_LNKCAP   0x0c
-#define PCIE_LNKSTA   0x12
+#define CFG_ROM		 0x30
+#define PCIE_FLAGS	 0x02
+#define PCIE_LNKCAP	 0x0c
+#define PCIE_LNKSTA	 0x12
+#define PCIE_TYPE_RC_END 0x9
+#define PCIE_TYPE_RC_EC	 0xa
 
 const char *view_cpus(char text[CPU_TEXT], bool list)
 {
@@ -159,6 +162,14 @@ static const char *speed_name(unsigned speed)
 	return speed < sizeof(names) / sizeof(*names) ? names[speed] : names[0];
 }
 
+/* Ends inside the root complex have no link: the kernel takes its registers for zeroes. */
+static bool express_has_link(const struct shown *shown, unsigned at)
+{
+	unsigned type = word(shown, at + PCIE_FLAGS) >> 4 & 0xf;
+
+	return type != PCIE_TYPE_RC_END && type != PCIE_TYPE_RC_EC;
+}
+
 /* Where the PCI Express capability is; 0: there is none. */
 static unsigned express_at(const struct shown *shown)
 {
@@ -178,8 +189,8 @@ static void device_link(struct layout *layout, const struct shown *shown)
 
 	if (!at)
 		return;
-	cap = word(shown, at + PCIE_LNKCAP);
-	status = word(shown, at + PCIE_LNKSTA);
+	cap = express_has_link(shown, at) ? word(shown, at + PCIE_LNKCAP) : 0;
+	status = express_has_link(shown, at) ? word(shown, at + PCIE_LNKSTA) : 0;
 	layout_file(layout, 0444, "max_link_speed", "%s\n", speed_name(cap & 0xf));
 	/* the kernel says 255 where there is no link */
 	layout_file(layout, 0444, "max_link_width", "%u\n", cap ? cap >> 4 & 0x3f : 255);
