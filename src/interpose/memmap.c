@@ -450,13 +450,34 @@ static int madvise_watched(void *addr, size_t len, int advice)
 	return ret;
 }
 
+/* What is to be done to memory that a BAR is not: the errno of it, or 0. */
+static int madvise_refuses_bars(const void *addr, int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return -EINVAL;
+	case MADV_REMOVE: /* from a file; it is a device's */
+		return (uintptr_t)addr % PAGE ? -EINVAL : -ENODEV;
+	default:
+		return 0;
+	}
+}
+
 INTERPOSED int madvise(void *addr, size_t len, int advice)
 {
 	bool gives_up =
 		advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE;
 
-	if (unlikely(bar_any()) && gives_up && bar_touches((uintptr_t)addr, len))
-		return (int)result(-EINVAL); /* device memory is not given back */
+	if (unlikely(bar_any()) && bar_touches((uintptr_t)addr, len)) {
+		int ret = madvise_refuses_bars(addr, advice);
+
+		if (ret)
+			return (int)result(ret);
+	}
 	if (gives_up && watched())
 		return ENGINE_CALL(madvise_watched(addr, len, advice));
 	return REAL(madvise)(addr, len, advice);

@@ -148,6 +148,17 @@ static bool a_private_mapping_cannot_be_punched(void)
 	return true;
 }
 
+static bool a_device_is_not_punched(void)
+{
+	void *page = (void *)bar;
+
+	CHECK(madvise(page, PAGE, MADV_REMOVE) < 0 && errno == ENODEV);
+	CHECK(madvise(page, PAGE, MADV_PAGEOUT) < 0 && errno == EINVAL);
+	CHECK(madvise(page, PAGE, MADV_DONTNEED) < 0 && errno == EINVAL);
+	CHECK(*bar_reg(bar, ID) == EDU_ID);
+	return true;
+}
+
 /* Calls that succeed. */
 
 static bool what_is_mapped_over_pages_leaves_them_to_the_device(void)
@@ -572,6 +583,7 @@ static const struct test tests[] = {
 	TEST(calls_that_fail_change_nothing),
 	TEST(locked_pages_are_not_discarded),
 	TEST(a_private_mapping_cannot_be_punched),
+	TEST(a_device_is_not_punched),
 	TEST(what_is_mapped_over_pages_leaves_them_to_the_device),
 	TEST(an_empty_target_of_mremap_keeps_its_pages),
 	TEST(rights_taken_away_stay_with_the_device),
