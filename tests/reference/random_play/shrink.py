@@ -10,7 +10,8 @@ import time
 
 import play
 
-ROUNDS = 40
+AT_ONCE = 4  # the shortest first: few that are short tell more than many that are not
+ROUNDS = 60
 SECONDS = 100  # and no round is begun after these
 
 
@@ -128,10 +129,10 @@ class Shrinking:
 
 def shrink(scripts, differences, both, seconds=SECONDS):
     """{name: (text, [what differs])}; both(scripts) plays on both sides."""
-    every = [Shrinking(name, text) for name, text in scripts]
+    every = [Shrinking(name, text) for name, text in sorted(scripts, key=lambda s: len(s[1]))]
     end = time.monotonic() + seconds
     for _ in range(ROUNDS):
-        active = [one for one in every if one.active]
+        active = [one for one in every if one.active][:AT_ONCE]
         if not active or time.monotonic() > end:
             break
         linux, ringfence = both([script for one in active for script in one.scripts()])
