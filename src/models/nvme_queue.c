@@ -168,6 +168,7 @@ void nvme_cq_post(struct nvme *n, struct nvme_cq *cq, struct nvme_cqe *cqes, uns
 {
 	unsigned i, straight = cq->size - cq->tail;
 	uint32_t tail = cq->tail;
+	bool phase = cq->phase;
 	uint64_t iova = cq->iova + tail * sizeof(*cqes);
 	int ret;
 
@@ -188,8 +189,12 @@ void nvme_cq_post(struct nvme *n, struct nvme_cq *cq, struct nvme_cqe *cqes, uns
 	if (!ret)
 		ret = rf_dma_write(n->dev, iova + CQE_VALID_OFFSET, &cqes->cid,
 				   sizeof(*cqes) - CQE_VALID_OFFSET);
-	if (ret)
+	if (ret) { /* there is nothing to interrupt for */
+		cq->tail = tail;
+		cq->phase = phase;
 		nvme_ctrl_fatal(n, "a completion could not be written");
+		return;
+	}
 	cq->irq_owed = true;
 }
 

@@ -265,6 +265,23 @@ static void a_command_without_bus_mastering_is_fatal(void **state)
 	enable_with_queue();
 }
 
+static void a_completion_that_cannot_be_written_interrupts_nobody(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	device_make(NULL, NULL);
+	put(NVME_REG_AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1), 4);
+	put(NVME_REG_ASQ, ASQ, 8);
+	put(NVME_REG_ACQ, 1ull << 40, 8);
+	put(NVME_REG_CC, 4u << 20 | 6u << 16 | NVME_CC_EN, 4);
+	assert_int_equal(rf_device_set_irq(dev, 0, fd), 0);
+	submit(0, (struct nvme_sqe){ .opcode = NVME_ADMIN_IDENTIFY, .cdw10 = 1, .prp1 = DATA });
+	assert_true(get(NVME_REG_CSTS) & NVME_CSTS_CFS);
+	assert_int_equal(irqs(fd), 0);
+	rf_device_set_irq(dev, 0, -1);
+	close(fd);
+}
+
 static void a_truncated_file_is_an_error_not_a_crash(void **state)
 {
 	take_faults();
@@ -289,6 +306,7 @@ int main(void)
 		TEST(what_was_raised_before_msix_is_enabled_is_delivered_then),
 		TEST(an_unmapped_buffer_fails_the_command_and_is_counted),
 		TEST(a_command_without_bus_mastering_is_fatal),
+		TEST(a_completion_that_cannot_be_written_interrupts_nobody),
 		TEST(a_truncated_file_is_an_error_not_a_crash),
 	};
 
