@@ -15,6 +15,7 @@ class Maker:
         self.lines = []
         self.ids = {}
         self.last_id = 0
+        self.moves_memory = False
 
     def made(self, *kinds):
         """An object of each kind, if the call succeeds: a guess at its id, for later calls."""
