@@ -168,6 +168,16 @@ struct vfio_device_info {
 	__u32 cap_offset;
 	__u32 pad;
 };
+
+#define VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP 5
+struct vfio_device_info_cap_pci_atomic_comp {
+	struct vfio_info_cap_header header;
+	__u32 flags;
+};
+
+#define VFIO_PCI_ATOMIC_COMP32	(1 << 0)
+#define VFIO_PCI_ATOMIC_COMP64	(1 << 1)
+#define VFIO_PCI_ATOMIC_COMP128 (1 << 2)
 #define VFIO_DEVICE_FLAGS_RESET (1 << 0)
 #define VFIO_DEVICE_FLAGS_PCI	(1 << 1)
 #define VFIO_DEVICE_FLAGS_CAPS	(1 << 7)

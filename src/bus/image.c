@@ -224,7 +224,7 @@ static void build_pcie(struct rf_device *dev, unsigned off)
 	if (type != PCIE_TYPE_RC_END)
 		reg_kept(dev, off + 16, 2, 0x00c3u | get(dev->config, off + 16, 2));
 	if (version >= 2 && fits(off, 44))
-		reg_kept(dev, off + 40, 2, 0x8000u | get(dev->config, off + 40, 2));
+		reg_kept(dev, off + 40, 2, 0x8040u | get(dev->config, off + 40, 2));
 }
 
 static void build_cap(void *arg, const uint8_t *bytes, unsigned id, unsigned off)

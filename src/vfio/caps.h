@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct file_caller;
+struct vdev;
 
 #define CAPS_MAX 256u
 
@@ -37,5 +38,8 @@ void *caps_add(struct caps *caps, uint16_t id, uint16_t version, size_t size);
  */
 int caps_put(struct caps *caps, struct file_caller *caller, unsigned long arg, uint32_t fixed,
 	     uint32_t *argsz, uint32_t *offset);
+
+/* atomics.c: the capability of GET_INFO that tells of atomic operations, if there are any. */
+int atomics_add_cap(struct vdev *v, struct caps *caps);
 
 #endif

@@ -48,7 +48,9 @@ static int device_get_info(struct vdev *v, struct file_caller *caller, unsigned 
 {
 	const size_t least = offsetof(struct vfio_device_info, cap_offset);
 	struct vfio_device_info info = { 0 };
+	struct caps caps = { .size = 0 };
 	size_t size;
+	int ret;
 
 	if (owner_read(caller->owner, &info, arg, least))
 		return -EFAULT;
@@ -61,7 +63,12 @@ static int device_get_info(struct vdev *v, struct file_caller *caller, unsigned 
 		info.flags |= VFIO_DEVICE_FLAGS_RESET;
 	info.num_regions = VFIO_PCI_NUM_REGIONS;
 	info.num_irqs = VFIO_PCI_NUM_IRQS;
-	return owner_write(caller->owner, arg, &info, size);
+	ret = atomics_add_cap(v, &caps);
+	if (!ret && caps.size) {
+		info.flags |= VFIO_DEVICE_FLAGS_CAPS;
+		ret = caps_put(&caps, caller, arg, sizeof(info), &info.argsz, &info.cap_offset);
+	}
+	return ret ? ret : owner_write(caller->owner, arg, &info, size);
 }
 
 static int device_bar_info(struct vdev *v, struct vfio_region_info *info, struct caps *caps)

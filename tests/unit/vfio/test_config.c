@@ -12,95 +12,29 @@
  * HyperTransport, PCI Express; then PASID, which is hidden at the head, AER, one that is
  * unknown, DVSEC of 16 bytes, ARI.
  */
-static uint8_t image[4096] = {
-	[0x00] = 0x86,
-	0x80,
-	0x72,
-	0x15,
-	0,
-	0,
-	0x10,
-	[0x0b] = 2,
-	[0x34] = 0x40,
-	[0x3d] = 1,
-	[0x40] = 0x01,
-	0x48,
-	0x03,
-	0x06, /* D1, D2 */
-	[0x48] = 0x03,
-	0x50,
-	0,
-	0,
-	1,
-	2,
-	3,
-	4,
-	[0x50] = 0x0d,
-	0x58,
-	[0x58] = 0x09,
-	0x68,
-	12,
-	7,
-	8,
-	9,
-	[0x68] = 0x13,
-	0x70,
-	6,
-	3,
-	[0x70] = 0x05,
-	0x90,
-	0x8a,
-	0x01,
-	[0x90] = 0x08,
-	0xb0,
-	0,
-	0x20,
-	[0xb0] = 0x10,
-	0,
-	0x02,
-	0x00,
-	0,
-	0x80,
-	0,
-	0,
-	[0x100] = 0x1b,
-	0,
-	0x01,
-	0x11,
-	0,
-	0x05,
-	0,
-	0,
-	[0x110] = 0x01,
-	0,
-	0x01,
-	0x15,
-	[0x11c] = 0x30,
-	0x20,
-	0x46,
-	0,
-	[0x150] = 0x1e,
-	0,
-	0x01,
-	0x16,
-	[0x160] = 0x23,
-	0,
-	0x01,
-	0x18,
-	0x98,
-	0x1e,
-	0x00,
-	0x01,
-	0,
-	0,
-	0x55,
-	0x66,
-	[0x180] = 0x0e,
-	0,
-	0x01,
-	0x00,
-	1,
+static const struct {
+	unsigned at;
+	uint8_t bytes[16];
+} parts[] = {
+	{ 0x000, { 0x86, 0x80, 0x72, 0x15, 0, 0, 0x10, 0, 0, 0, 0, 2 } },
+	{ 0x030, { 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 1 } },
+	{ 0x040, { 0x01, 0x48, 0x03, 0x06 } }, /* D1, D2 */
+	{ 0x048, { 0x03, 0x50, 0, 0, 1, 2, 3, 4 } },
+	{ 0x050, { 0x0d, 0x58 } },
+	{ 0x058, { 0x09, 0x68, 12, 7, 8, 9 } },
+	{ 0x068, { 0x13, 0x70, 6, 3 } },
+	{ 0x070, { 0x05, 0x90, 0x8a, 0x01 } },
+	{ 0x090, { 0x08, 0xb0, 0, 0x20 } },
+	{ 0x0b0, { 0x10, 0, 0x92, 0, 0, 0x80 } },
+	{ 0x0d4, { 0x80, 3, 0, 0, 0x40 } }, /* atomic operations: completes all, was let do some */
+	{ 0x100, { 0x1b, 0, 0x01, 0x11, 0, 0x05 } },
+	{ 0x110, { 0x01, 0, 0x01, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0x30, 0x20, 0x46 } },
+	{ 0x150, { 0x1e, 0, 0x01, 0x16 } },
+	{ 0x160, { 0x23, 0, 0x01, 0x18, 0x98, 0x1e, 0, 1, 0, 0, 0x55, 0x66 } },
+	{ 0x180, { 0x0e, 0, 0x01, 0, 1 } },
 };
+
+static uint8_t image[4096];
 
 static const struct rf_pci_model image_model = {
 	.abi = RF_MODEL_ABI,
@@ -113,6 +47,8 @@ static const struct rf_pci_model image_model = {
 
 static int setup(void **state)
 {
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		memcpy(image + parts[i].at, parts[i].bytes, 16);
 	return fixture_open(state, &image_model, "0000:00:03.0");
 }
 
@@ -213,6 +149,31 @@ static void a_pin_that_cannot_be_masked_is_hidden(void **state)
 	assert_int_equal(info.count, 0);
 }
 
+static void atomic_operations_are_told_where_somebody_enabled_them(void **state)
+{
+	struct fixture *f = *state;
+	struct {
+		struct vfio_device_info info;
+		struct vfio_device_info_cap_pci_atomic_comp cap;
+	} u = { .info.argsz = sizeof(u.info) };
+
+	assert_int_equal(rig_ioctl(&f->rig, f->d, VFIO_DEVICE_GET_INFO, &u), 0);
+	assert_int_equal(u.info.flags,
+			 VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_CAPS);
+	assert_int_equal(u.info.argsz, sizeof(u.info) + 16);
+	assert_int_equal(u.info.cap_offset, 0);
+	assert_int_equal(rig_ioctl(&f->rig, f->d, VFIO_DEVICE_GET_INFO, &u), 0);
+	assert_int_equal(u.info.cap_offset, sizeof(u.info));
+	assert_int_equal(u.cap.header.id, VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP);
+	assert_int_equal(u.cap.header.version, 1);
+	assert_int_equal(u.cap.header.next, 0);
+	assert_int_equal(u.cap.flags, 7);
+	/* it is the enable bit that says so */
+	put(f, 0xd8, 0, 2);
+	assert_int_equal(rig_ioctl(&f->rig, f->d, VFIO_DEVICE_GET_INFO, &u), 0);
+	assert_false(u.info.flags & VFIO_DEVICE_FLAGS_CAPS);
+}
+
 static void small_bars_are_mapped_by_whole_pages(void **state)
 {
 	struct fixture *f = *state;
@@ -277,6 +238,7 @@ int main(void)
 		T(an_advanced_feature_resets_the_function),
 		T(states_go_deeper_or_back_to_d0),
 		T(a_pin_that_cannot_be_masked_is_hidden),
+		T(atomic_operations_are_told_where_somebody_enabled_them),
 		T(small_bars_are_mapped_by_whole_pages),
 		cmocka_unit_test(what_cannot_be_reset_is_kept),
 	};
