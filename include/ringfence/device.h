@@ -148,7 +148,8 @@ struct rf_prop {
  * @init: called once, with properties readable; on failure say why with
  *	rf_device_error() and return a negative errno; NULL: nothing to do
  * @fini: undoes @init; never called after a failed @init
- * @reset: back to power-on state; media survive. Called at each open of the
+ * @reset: back to power-on state; media survive. Called, of a device that VFIO can
+ *	reset (by FLR, or alone behind a bridge), at each open and last close of the
  *	device, at DEVICE_RESET and at a function level reset. Lowers INTx
  *	and clears pending vectors by itself
  * @pasid_bits: with RF_PCI_CAP_PASID, how wide its PASIDs are: 1 to 20

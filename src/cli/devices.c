@@ -36,8 +36,11 @@ static const char *kind_name(enum rf_prop_kind kind)
 
 static void print_model(const struct rf_pci_model *model)
 {
-	printf("%-10s %04x:%04x  %s\n", model->name, model->vendor, model->device,
-	       model->summary ?: "");
+	if (model->declare && !model->vendor)
+		printf("%-10s any        %s\n", model->name, model->summary ?: "");
+	else
+		printf("%-10s %04x:%04x  %s\n", model->name, model->vendor, model->device,
+		       model->summary ?: "");
 	for (const struct rf_prop *prop = model->props; prop && prop->name; prop++) {
 		char name[64];
 

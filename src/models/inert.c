@@ -77,8 +77,9 @@ static int inert_file(struct rf_device *dev, const char *prop, size_t most, uint
 	uint8_t *bytes = malloc(most + 2);
 	int ret = 0;
 
+	*size = 0;
 	if (!file || !bytes) {
-		ret = file ? -ENOMEM : -errno;
+		ret = file ? -ENOMEM : errno ? -errno : -EIO;
 		rf_device_error(dev, "%s: %s: %s", prop, path, strerror(-ret));
 		goto out;
 	}

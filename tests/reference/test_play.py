@@ -103,8 +103,9 @@ def every_listed_script_is_there():
 AUDITS = {
     "coverage-vfio.md": ("container", "group", "map", "unmap", "dirty", "memory"),
     "coverage-iommufd.md": ("iommufd", "mock"),
+    "coverage-device.md": ("device", "config", "region", "irq", "cdev", "reset"),
 }
-UNIT_TESTS = {"vfio/container", "vfio/type1", "iommufd/ioas", "ioas/access"}
+UNIT_TESTS = {"vfio/container", "vfio/type1", "iommufd/ioas", "ioas/access", "unit/vfio"}
 
 
 def each_audit_names_every_script_of_its_files_and_none_that_is_not():
