@@ -201,6 +201,13 @@ def shrinking_leaves_the_line_that_differs():
     assert small == "fork\nbad 1\nend\n", small
 
 
+def shrinking_keeps_what_empties_a_buffer_that_is_read():
+    empties = f"{shrink.EMPTIES} 2048\n"
+    text = f"show 1\n{empties}dma bar to 0 64\nbad 1\n"
+    assert shrunk(text, lambda text: "dma bar to" in text)[0] == text.replace("show 1\n", "")
+    assert shrunk(text, lambda text: True)[0] == "bad 1\n"
+
+
 def shrinking_leaves_out_what_is_inside_of_blocks():
     text = "fork\nshow 1\nfork\nshow 2\nbad 1\nend\nshow 3\nend\n"
     small = shrunk(text, lambda text: text.count("fork") == 2)[0]
@@ -225,6 +232,7 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          a_name_that_no_script_has_is_refused, what_is_named_is_all_that_is_compared,
          each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs,
+         shrinking_keeps_what_empties_a_buffer_that_is_read,
          shrinking_leaves_out_what_is_inside_of_blocks,
          shrinking_leaves_out_at_once_what_can_each_be_left_out]
 
