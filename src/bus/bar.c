@@ -24,7 +24,6 @@
 #include "base/sys.h"
 #include "bus/internal.h"
 
-
 static uint64_t all_ones(unsigned size)
 {
 	return UINT64_MAX >> (64 - 8 * size);

@@ -392,13 +392,11 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	ret = -EOVERFLOW;
 	if ((uint64_t)off / PAGE > (UINT64_MAX - len) / PAGE)
 		goto refused;
-	ret = -EACCES;
-	if ((of->oflags & O_ACCMODE) == O_WRONLY ||
-	    ((of->oflags & O_ACCMODE) == O_RDONLY && (flags & MAP_SHARED) && (prot & PROT_WRITE)))
-		goto refused;
-	/* Linux shares no mapping of a descriptor that cannot write, and VFIO has no other */
-	ret = -EINVAL;
-	if ((of->oflags & O_ACCMODE) == O_RDONLY)
+	/* Linux shares nothing of a descriptor that cannot write, and VFIO maps nothing else */
+	ret = (of->oflags & O_ACCMODE) == O_WRONLY || (flags & MAP_SHARED && prot & PROT_WRITE) ?
+		      -EACCES :
+		      -EINVAL;
+	if ((of->oflags & O_ACCMODE) != O_RDWR)
 		goto refused;
 	ret = view_describe(&view, of->file, (uint64_t)off, len, flags, &memfd);
 	if (ret)
