@@ -376,7 +376,7 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	struct pin_leaving leaving;
 	struct open_file *of;
 	bool over = engine_owner() && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
-	int ret, memfd = -1;
+	int ret, access, memfd = -1;
 	void *p;
 
 	of = fd_get(fd, &ret);
@@ -393,10 +393,9 @@ void *bar_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	if ((uint64_t)off / PAGE > (UINT64_MAX - len) / PAGE)
 		goto refused;
 	/* Linux shares nothing of a descriptor that cannot write, and VFIO maps nothing else */
-	ret = (of->oflags & O_ACCMODE) == O_WRONLY || (flags & MAP_SHARED && prot & PROT_WRITE) ?
-		      -EACCES :
-		      -EINVAL;
-	if ((of->oflags & O_ACCMODE) != O_RDWR)
+	access = of->oflags & O_ACCMODE;
+	ret = access == O_WRONLY || (flags & MAP_SHARED && prot & PROT_WRITE) ? -EACCES : -EINVAL;
+	if (access != O_RDWR)
 		goto refused;
 	ret = view_describe(&view, of->file, (uint64_t)off, len, flags, &memfd);
 	if (ret)
