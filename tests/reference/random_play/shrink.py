@@ -61,7 +61,7 @@ def without(lines, left_out):
     sequence to the next: what empties it stays while it is read."""
     end = ends(lines)
     if any(line.startswith("dma bar to") and n not in left_out for n, line in enumerate(lines)):
-        left_out = {n for n in left_out if not lines[n].startswith(EMPTIES)}
+        left_out = {n for n in left_out if not "".join(lines[n:n + 1]).startswith(EMPTIES)}
     torn = {n for pair in end.items() for n in pair if len(left_out.intersection(pair)) == 1}
     return "".join(f"{line}\n" for n, line in enumerate(lines)
                    if n not in left_out or n in torn)
