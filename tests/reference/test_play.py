@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What compares two sides tells what differs, and holds the list of differences against it."""
+"""test_play.py PLAYER: what compares two sides tells what differs, and holds the list of differences against it."""
 import importlib.machinery
 import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -150,6 +151,35 @@ def a_name_that_no_script_has_is_refused():
     refused(lambda: run_scripts.chosen(scripts, ["map", "nosuch"]), "nosuch")
 
 
+def played(text):
+    """What the player prints of a script that needs no device."""
+    with tempfile.NamedTemporaryFile("w", suffix=".play") as file:
+        file.write(f"== a/a\n{text}")
+        file.flush()
+        run = subprocess.run([sys.argv[1], file.name], stdout=subprocess.PIPE, text=True, timeout=60,
+                             stderr=subprocess.DEVNULL, check=False)
+        return play.parse(run.stdout)["a/a"]
+
+
+def a_word_that_no_action_reads_is_refused():
+    for line in ("f = open /dev/null r0", "f = open /dev/null ro wo", "m = mmap 4K huuge",
+                 "ioctl 1 VFIO_GROUP_GET_STATUS junk", "ioctl 1 VFIO_CHECK_EXTENSION arg=1 argsz=8",
+                 "show 1 1", "let n 1 2", "exit 0 1", "kill self self", "sleep 0 tally",
+                 "fork junk\nend", "spawn a b\nend", "for n 0 1 1 tolly\nend", "n = sleep 0",
+                 "fork\nend junk", "drop lock", "dma 0 into 0 1"):
+        lines = played(f"{line}\nshow 5\n")
+        assert any(x.startswith("SCRIPT ERROR") for x in lines), (line, lines)
+        assert not any(x.endswith("show 5 = 0x5") for x in lines), (line, lines)
+
+
+def a_word_that_an_action_reads_is_taken_also_when_it_fails():
+    lines = played("poke 16 u32 1 2 3\npeek 16 u32 4\nf = open cdev:none ro cloexec\n"
+                   "m = mmap 4K r private\npoke m u8 1 2\nn = load 16 u8\npass 99 gone\n"
+                   "f = memfd 4K\npwrite f 0 u8 1 2\nioctl f 0x3b64 room=8 u32[1,2]\nfork\n"
+                   "kill self\nend\nspawn a\nshow 1\nend\njoin a\nfor n 0 1 1 tally\nshow n\nend\n")
+    assert not any(x.startswith("SCRIPT ERROR") for x in lines) and len(lines) > 14, lines
+
+
 def what_is_named_is_all_that_is_compared():
     asked = {"": [], "--script irq/ --script map/limit": ["scripts"], "--topology switch": ["topologies"],
              "random --seed 1": ["random"], "scripts random --script irq/": ["scripts", "random"]}
@@ -229,7 +259,8 @@ TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          every_row_of_the_list_is_read, every_listed_script_is_there,
          each_audit_names_every_script_of_its_files_and_none_that_is_not,
          a_heading_that_is_not_understood_is_refused, a_macro_that_is_not_there_is_refused,
-         a_name_that_no_script_has_is_refused, what_is_named_is_all_that_is_compared,
+         a_name_that_no_script_has_is_refused, a_word_that_no_action_reads_is_refused,
+         a_word_that_an_action_reads_is_taken_also_when_it_fails, what_is_named_is_all_that_is_compared,
          each_script_is_played_in_one_boot_and_mock_devices_apart,
          a_seed_gives_the_same_sequences_again, shrinking_leaves_the_line_that_differs,
          shrinking_keeps_what_empties_a_buffer_that_is_read,

@@ -51,12 +51,15 @@ static void start(volatile uint8_t *bar, bool to, uint64_t iova, uint64_t bytes,
 static void act_dma(struct call *call)
 {
 	volatile uint8_t *bar = (void *)call_number(call, 1);
-	bool to = !strcmp(call->tokens[2], "to");
+	const char *way = call_word(call, 2);
+	bool to = !strcmp(way, "to");
 	uint64_t iova = call_number(call, 3), bytes = call_number(call, 4);
 	uint64_t place = call->ntokens > 5 ? call_number(call, 5) : 0;
 	volatile bool done = false;
 	int sig;
 
+	if (!to && strcmp(way, "from"))
+		script_error(call, "dma BAR to|from IOVA BYTES [PLACE]");
 	/* QEMU 7.2 ends when its edu is asked for more than it has, or for the last byte */
 	if (place >= EDU_ROOM || bytes >= EDU_ROOM - place)
 		script_error(call, "4095 bytes of edu can be reached");

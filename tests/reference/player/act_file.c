@@ -38,7 +38,7 @@ static void act_open(struct call *call)
 
 	if (call_flag(call, "cloexec"))
 		flags |= O_CLOEXEC;
-	if (!names_path(path, sizeof(path), call->tokens[1])) {
+	if (!names_path(path, sizeof(path), call_word(call, 1))) {
 		errno = ENODEV;
 		call_return_fd(call, -1);
 		return;
@@ -102,13 +102,14 @@ static int receive_fd(int from)
 static void act_pass(struct call *call)
 {
 	int fd = (int)call_number(call, 1), ends[2], got = -1;
+	bool gone = call_flag(call, "gone");
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
 		call_return(call, -1);
 		return;
 	}
 	if (!send_fd(ends[0], fd)) {
-		if (call_flag(call, "gone"))
+		if (gone)
 			close(fd);
 		got = receive_fd(ends[1]);
 	}
@@ -120,7 +121,7 @@ static void act_pass(struct call *call)
 /* TYPE VALUE... from that token on, as bytes. */
 static size_t values(struct call *call, unsigned token, uint8_t *bytes, size_t room)
 {
-	unsigned width = call_width(call, call->tokens[token]);
+	unsigned width = call_width(call, call_word(call, token));
 	size_t used = 0;
 
 	for (token++; token < call->ntokens; token++) {
@@ -240,9 +241,10 @@ static void act_poll(struct call *call)
 
 static void act_memfd(struct call *call)
 {
+	off_t length = (off_t)call_number(call, 1);
 	int fd = memfd_create("player", MFD_CLOEXEC);
 
-	if (fd >= 0 && ftruncate(fd, (off_t)call_number(call, 1))) {
+	if (fd >= 0 && ftruncate(fd, length)) {
 		close(fd);
 		fd = -1;
 	}

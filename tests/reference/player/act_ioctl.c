@@ -128,7 +128,7 @@ static size_t put_lists(struct call *call, struct room *room, size_t offset)
 
 	for (unsigned i = 3; i < call->ntokens; i++) {
 		if (is_list(call->tokens[i]))
-			used += put_list(call, room, offset + used, call->tokens[i]);
+			used += put_list(call, room, offset + used, call_word(call, i));
 	}
 	return used;
 }
@@ -157,6 +157,7 @@ static void put_fields(struct call *call, struct room *room, const struct ioctl_
 				continue;
 			script_error(call, "no field %s", token);
 		}
+		call_word(call, i);
 		value = expr_eval(call, equals + 1);
 		room_put(room, field->offset, &value, field->width);
 	}
@@ -205,6 +206,7 @@ static void take_fields(struct call *call, const struct room *room, const struct
 		field = field_find(desc, token, (size_t)(to - token));
 		if (!field)
 			script_error(call, "no field %s", token);
+		call_word(call, i);
 		var_set(call, to + 1, room_get(room->at, room, field));
 	}
 }
@@ -261,7 +263,7 @@ static void play_struct(struct call *call, const struct ioctl_desc *desc)
 
 static void act_ioctl(struct call *call)
 {
-	const struct ioctl_desc *desc = ioctl_find(call->tokens[2]);
+	const struct ioctl_desc *desc = ioctl_find(call_word(call, 2));
 	const char *arg = call_option(call, "arg"), *str = call_option(call, "str");
 	struct ioctl_desc raw = { .name = "" };
 

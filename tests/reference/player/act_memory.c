@@ -50,8 +50,7 @@ static void mapped(struct call *call, void *p)
 {
 	if (p == MAP_FAILED)
 		call_say(call, " -1 %s", errno_name(errno));
-	if (call->target)
-		var_set(call, call->target, (uintptr_t)p);
+	call_set(call, (uintptr_t)p);
 }
 
 /*
@@ -116,7 +115,7 @@ static void act_munmap(struct call *call)
 static void act_mprotect(struct call *call)
 {
 	call_return(call, mprotect((void *)call_number(call, 1), call_number(call, 2),
-				   protection(call, call->tokens[3])));
+				   protection(call, call_word(call, 3))));
 }
 
 static void act_mremap(struct call *call)
@@ -139,8 +138,10 @@ static void act_madvise(struct call *call)
 		{ "hugepage", MADV_HUGEPAGE }, { "nohugepage", MADV_NOHUGEPAGE },
 	};
 
+	const char *word = call_word(call, 3);
+
 	for (unsigned i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
-		if (strcmp(advices[i].name, call->tokens[3]))
+		if (strcmp(advices[i].name, word))
 			continue;
 		call_return(call, madvise((void *)call_number(call, 1), call_number(call, 2),
 					  advices[i].advice));
@@ -230,7 +231,7 @@ static void store(uintptr_t at, unsigned width, uint64_t value)
 static void act_peek(struct call *call)
 {
 	uintptr_t at = call_number(call, 1);
-	unsigned width = call_width(call, call->tokens[2]);
+	unsigned width = call_width(call, call_word(call, 2));
 	uint64_t n = call->ntokens > 3 ? call_number(call, 3) : 1;
 	volatile uint64_t value = 0;
 	int sig;
@@ -248,13 +249,14 @@ static void act_peek(struct call *call)
 static void act_poke(struct call *call)
 {
 	uintptr_t at = call_number(call, 1);
-	unsigned width = call_width(call, call->tokens[2]);
+	unsigned width = call_width(call, call_word(call, 2));
+	uint64_t values[MAX_TOKENS];
 	int sig;
 
+	for (unsigned i = 3; i < call->ntokens; i++)
+		values[i] = call_number(call, i);
 	for (unsigned i = 3; i < call->ntokens; i++, at += width) {
-		uint64_t value = call_number(call, i);
-
-		FAULT_TRY(sig, store(at, width, value));
+		FAULT_TRY(sig, store(at, width, values[i]));
 		if (sig) {
 			raised(call, sig);
 			return;
@@ -265,15 +267,14 @@ static void act_poke(struct call *call)
 static void act_load(struct call *call)
 {
 	uintptr_t at = call_number(call, 1);
-	unsigned width = call_width(call, call->tokens[2]);
+	unsigned width = call_width(call, call_word(call, 2));
 	volatile uint64_t value = 0;
 	int sig;
 
 	FAULT_TRY(sig, value = load(at, width));
 	if (sig)
 		raised(call, sig);
-	if (call->target)
-		var_set(call, call->target, value);
+	call_set(call, value);
 }
 
 static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t length)

@@ -81,7 +81,7 @@ static struct part *part_find(struct call *call, const char *name, bool make)
 
 static void block_spawn(struct call *call, const struct script *script, unsigned at)
 {
-	struct part *part = part_find(call, call->tokens[1], true);
+	struct part *part = part_find(call, call_word(call, 1), true);
 	struct stage stage = *call->stage;
 
 	part->output = memfd_create("output", MFD_CLOEXEC);
@@ -115,7 +115,7 @@ static void *thread_main(void *arg)
 
 static void block_thread(struct call *call, const struct script *script, unsigned at)
 {
-	struct part *part = part_find(call, call->tokens[1], true);
+	struct part *part = part_find(call, call_word(call, 1), true);
 	struct thread_start *start = malloc(sizeof(*start));
 
 	start->stage = *call->stage;
@@ -174,8 +174,9 @@ void block_play(struct stage *stage, const struct script *script, unsigned at)
 		.stage = stage, .line = line, .tokens = line->tokens, .ntokens = line->ntokens
 	};
 
-	if (strcmp(line->tokens[0], "fork") && strcmp(line->tokens[0], "exec") && line->ntokens < 2)
-		script_error(&call, "a name is missing");
+	if (!strcmp(line->tokens[0], "spawn") || !strcmp(line->tokens[0], "thread"))
+		call_word(&call, 1);
+	call_check(&call);
 	if (!strcmp(line->tokens[0], "fork"))
 		block_fork(&call, script, at);
 	else if (!strcmp(line->tokens[0], "exec"))
@@ -201,7 +202,7 @@ static void copy_output(struct call *call, int fd)
 
 static void act_join(struct call *call)
 {
-	struct part *part = part_find(call, call->tokens[1], false);
+	struct part *part = part_find(call, call_word(call, 1), false);
 	int status;
 
 	if (part->pid) {
@@ -220,16 +221,18 @@ static void act_join(struct call *call)
 
 static void act_kill(struct call *call)
 {
-	bool self = !strcmp(call->tokens[1], "self");
+	const char *name = call_word(call, 1);
+	bool self = !strcmp(name, "self");
 
-	call_return(call,
-		    kill(self ? getpid() : part_find(call, call->tokens[1], false)->pid, SIGKILL));
+	call_check(call);
+	call_return(call, kill(self ? getpid() : part_find(call, name, false)->pid, SIGKILL));
 }
 
 static void act_exit(struct call *call)
 {
 	int status = (int)call_number(call, 1);
 
+	call_check(call);
 	call_finish(call);
 	_exit(status);
 }
@@ -245,7 +248,7 @@ static void act_sleep(struct call *call)
 
 static void act_let(struct call *call)
 {
-	var_set(call, call->tokens[1], call_number(call, 2));
+	var_set(call, call_word(call, 1), call_number(call, 2));
 }
 
 static void act_show(struct call *call)
@@ -255,12 +258,13 @@ static void act_show(struct call *call)
 
 static void act_rlimit(struct call *call)
 {
-	bool files = !strcmp(call->tokens[1], "nofile");
+	const char *what = call_word(call, 1);
+	bool files = !strcmp(what, "nofile");
 	struct rlimit limit = { .rlim_cur = call_number(call, 2),
 				.rlim_max = call_number(call, 2) };
 	struct rlimit now;
 
-	if (!files && strcmp(call->tokens[1], "memlock"))
+	if (!files && strcmp(what, "memlock"))
 		script_error(call, "rlimit memlock BYTES, rlimit nofile N");
 	/* that of descriptors may rise again */
 	if (files && !getrlimit(RLIMIT_NOFILE, &now))
@@ -274,6 +278,8 @@ static void act_drop(struct call *call)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
+	if (strcmp(call_word(call, 1), "memlock"))
+		script_error(call, "drop memlock");
 	if (syscall(SYS_capget, &header, data)) {
 		call_return(call, -1);
 		return;

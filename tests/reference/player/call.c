@@ -94,14 +94,30 @@ void script_error(struct call *call, const char *fmt, ...)
 	_exit(2);
 }
 
+/* That all has been read: before anything that does not come back, else when the line is over. */
+void call_check(struct call *call)
+{
+	for (unsigned i = 1; i < call->ntokens; i++) {
+		if (!(call->read >> i & 1))
+			script_error(call, "nothing reads the word %s", call->tokens[i]);
+	}
+}
+
+/* Sets the variable that the line has before its `=`, if any. */
+void call_set(struct call *call, uint64_t value)
+{
+	if (call->target)
+		var_set(call, call->target, value);
+	call->target = NULL;
+}
+
 void call_return(struct call *call, long ret)
 {
 	if (ret < 0)
 		call_say(call, " -1 %s", errno_name(errno));
 	else
 		call_say(call, " %ld", ret);
-	if (call->target)
-		var_set(call, call->target, (uint64_t)ret);
+	call_set(call, (uint64_t)ret);
 }
 
 void call_return_fd(struct call *call, int fd)
@@ -110,8 +126,7 @@ void call_return_fd(struct call *call, int fd)
 		call_say(call, " -1 %s", errno_name(errno));
 	else
 		call_say(call, " fd");
-	if (call->target)
-		var_set(call, call->target, (uint64_t)(int64_t)fd);
+	call_set(call, (uint64_t)(int64_t)fd);
 }
 
 /* Few bytes as they are, many by their hash. */
@@ -128,21 +143,27 @@ void call_bytes(struct call *call, const void *bytes, size_t length)
 		call_say(call, "%02x", p[i]);
 }
 
-uint64_t call_number(struct call *call, unsigned token)
+const char *call_word(struct call *call, unsigned token)
 {
 	if (token >= call->ntokens)
 		script_error(call, "a word is missing");
-	return expr_eval(call, call->tokens[token]);
+	call->read |= UINT64_C(1) << token;
+	return call->tokens[token];
 }
 
-/* The value of NAME=VALUE, or NULL. */
+uint64_t call_number(struct call *call, unsigned token)
+{
+	return expr_eval(call, call_word(call, token));
+}
+
+/* The value of the first NAME=VALUE, or NULL. */
 const char *call_option(struct call *call, const char *name)
 {
 	size_t length = strlen(name);
 
 	for (unsigned i = 1; i < call->ntokens; i++) {
 		if (!strncmp(call->tokens[i], name, length) && call->tokens[i][length] == '=')
-			return call->tokens[i] + length + 1;
+			return call_word(call, i) + length + 1;
 	}
 	return NULL;
 }
@@ -157,8 +178,10 @@ uint64_t call_option_number(struct call *call, const char *name, uint64_t otherw
 bool call_flag(struct call *call, const char *name)
 {
 	for (unsigned i = 1; i < call->ntokens; i++) {
-		if (!strcmp(call->tokens[i], name))
+		if (!strcmp(call->tokens[i], name)) {
+			call_word(call, i);
 			return true;
+		}
 	}
 	return false;
 }
@@ -204,5 +227,8 @@ void call_play(struct stage *stage, const struct line *line)
 		script_error(&call, "words are missing");
 	errno = 0;
 	action->play(&call);
+	call_check(&call);
+	if (call.target)
+		script_error(&call, "%s gives %s no value", action->name, call.target);
 	call_finish(&call);
 }

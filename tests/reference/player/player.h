@@ -79,13 +79,18 @@ struct stage {
 	char label[64]; /* of the loops that we are in */
 };
 
-/* A line while it is played. Results are appended to it, and printed when it is over. */
+/*
+ * A line while it is played. Results are appended to it, and printed when it is over. Whoever takes
+ * a word marks it as read; a word that nobody has read when the line is over is an error of the
+ * script, as it says what is not done.
+ */
 struct call {
 	struct stage *stage;
 	const struct line *line;
 	unsigned ntokens; /* without `VAR =` */
 	char *const *tokens;
-	const char *target; /* VAR */
+	uint64_t read; /* bits of tokens */
+	const char *target; /* VAR, until it is set */
 	char result[2048];
 	size_t used;
 };
@@ -146,13 +151,16 @@ extern const struct action_desc file_actions[], memory_actions[], ioctl_actions[
 
 void call_play(struct stage *stage, const struct line *line);
 void call_say(struct call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void call_check(struct call *call);
 void call_finish(struct call *call);
 void call_return(struct call *call, long ret);
 void call_return_fd(struct call *call, int fd);
 void call_bytes(struct call *call, const void *bytes, size_t length);
 _Noreturn void script_error(struct call *call, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+const char *call_word(struct call *call, unsigned token);
 uint64_t call_number(struct call *call, unsigned token);
+void call_set(struct call *call, uint64_t value);
 const char *call_option(struct call *call, const char *name);
 uint64_t call_option_number(struct call *call, const char *name, uint64_t otherwise);
 bool call_flag(struct call *call, const char *name);

@@ -67,7 +67,7 @@ static void find_ends(struct script *script)
 		if (opens_block(line) && depth < 16) {
 			open[depth++] = i;
 		} else if (!strcmp(line->tokens[0], "end")) {
-			if (!depth)
+			if (!depth || line->ntokens != 1)
 				break;
 			script->lines[open[--depth]].end = i;
 		}

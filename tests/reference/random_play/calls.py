@@ -61,7 +61,8 @@ def wrong(mk, line):
     if how < 0.6:
         return f"{line} readonly"
     if how < 0.7:
-        return f"{line} arg={mk.pick([0, 1, -1, -4096, 'hole', 'r', 'm'])}"
+        bare = re.search(r"^.*\bioctl \S+ \S+", line)[0]  # there is no structure to put fields in
+        return f"{bare} arg={mk.pick([0, 1, -1, -4096, 'hole', 'r', 'm'])}"
     if how < 0.85:
         return re.sub(r"\bioctl \w+", f"ioctl {mk.pick(DESCRIPTORS)}", line, count=1)
     return line
