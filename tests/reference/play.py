@@ -259,26 +259,60 @@ def action(line):
     return line.rsplit(" = ", 1)[0]
 
 
+def answer(line):
+    """What came of it."""
+    return line.rsplit(" = ", 1)[-1]
+
+
 class Differences:
-    """The table of docs/differences.md: | script | action | Linux | Ringfence | why | remedy |"""
+    """The table of docs/differences.md: | script | action | Linux | Ringfence | why | remedy |
+
+    A row is met by an action of a script (a variant is a script) when that differs, in a line that
+    the row's pattern is found in, and the answers are those that the row tells. It is gone where a
+    script that it is for was played, and an action that its pattern is found in never differed.
+    """
+
+    ANSWER = re.compile(r"`([^`]+)`(?: \(.*\))?")
 
     def __init__(self, path):
         self.rows = []
         for line in path.read_text().splitlines():
-            cells = [c.strip() for c in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+            cells = [c.strip().replace("\\|", "|")
+                     for c in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
             if len(cells) == 6 and cells[0].startswith("`"):
-                script, pattern = (c.strip("`").replace("\\|", "|") for c in cells[:2])
-                self.rows.append({"script": script, "pattern": pattern, "met": False})
+                told = [self.ANSWER.fullmatch(c) for c in cells[2:4]]
+                self.rows.append({"script": cells[0].strip("`"), "pattern": cells[1].strip("`"),
+                                  "answers": [one and one[1] for one in told],
+                                  "wanted": set(), "met": set()})
 
-    def listed(self, script, what):
-        for row in self.rows:
-            if fnmatch.fnmatchcase(script, row["script"]) and re.search(row["pattern"], what):
-                row["met"] = True
+    def of(self, script, what=None):
+        """The rows for a script, or for an action in it."""
+        return [row for row in self.rows if fnmatch.fnmatchcase(script, row["script"])
+                and (what is None or re.search(row["pattern"], what))]
+
+    @staticmethod
+    def told(want, line):
+        """Whether a row's answer, which may be prose (None), is that of a line."""
+        return want is None or re.match(rf"(-1 )?(?:{want})(?:\s|$)", answer(line)) is not None
+
+    def listed(self, script, what, linux, ringfence):
+        """Whether a row has this difference of two lines, which compare() found."""
+        for row in self.of(script, what):
+            if all(map(self.told, row["answers"], (linux, ringfence))):
+                row["met"].add((script, what))
                 return True
         return False
 
+    def played(self, script, lines):
+        """What has to differ when Linux said this."""
+        for row in self.of(script):
+            found = {(script, action(line)) for line in lines
+                     if re.search(row["pattern"], action(line))}
+            row["wanted"] |= found or {(script, row["pattern"])}
+
     def count(self):
-        return sum(row["met"] for row in self.rows)
+        return sum(bool(row["met"]) for row in self.rows)
 
     def gone(self):
-        return [row for row in self.rows if not row["met"]]
+        """[(script, action)] that are listed, and did not differ or not so."""
+        return sorted({pair for row in self.rows for pair in row["wanted"] - row["met"]})

@@ -68,10 +68,39 @@ def a_listed_difference_passes():
 def a_listed_difference_that_is_gone_is_told():
     differences = table()
     run_scripts.judge("a/b:1", LINUX, HERE_TOO, differences)
-    assert [row["script"] for row in differences.gone()] == ["never"]
+    assert not differences.gone()
     differences = table()
     run_scripts.judge("a/b:1", LINUX, list(LINUX), differences)
-    assert len(differences.gone()) == 2
+    assert differences.gone() == [("a/b:1", "ioctl x Y n=1"), ("a/b:1", "peek m")]
+
+
+def a_listed_difference_that_is_gone_of_one_variant_or_action_is_told():
+    differences = table()
+    run_scripts.judge("a/b:1", LINUX, HERE_TOO, differences)
+    run_scripts.judge("a/c:1", LINUX, [*HERE_TOO[:2], LINUX[2]], differences)
+    run_scripts.judge("a/d:1", LINUX[:1], LINUX[:1], differences)
+    assert differences.gone() == [("a/c:1", "peek m"), ("a/d:1", "ioctl x |peek")]
+
+
+def a_listed_difference_of_a_script_that_is_not_played_is_not_gone():
+    differences = table()
+    run_scripts.judge("b/b:1", LINUX, list(LINUX), differences)
+    assert not differences.gone()
+
+
+def a_listed_difference_is_one_only_with_the_answers_it_tells():
+    told = "| `a/b` | `peek` | %s | %s | why | what |\n"
+    lines = ["1: peek m = -1 EFAULT"], ["1: peek m = 0 flags=0x3"]
+    for linux, here in (("`EFAULT`", "`0`"), ("`-1 EFAULT`", "`0 flags=.*`"), ("`E.*` (of old)", "works"),
+                        ("fails, see `x`", "`0 flags=(0x1\\|0x3)`")):
+        differences = table(told % (linux, here))
+        assert not run_scripts.judge("a/b", *lines, differences), (linux, here)
+        assert not differences.gone()
+    for linux, here in (("`EINVAL`", "`0`"), ("`EFAULT`", "`1`"), ("`EF`", "`0`"), ("`EFAULT`", "`0x`"),
+                        ("`0`", "`EFAULT`")):
+        differences = table(told % (linux, here))
+        assert run_scripts.judge("a/b", *lines, differences), (linux, here)
+        assert differences.gone() == [("a/b", "peek m")]
 
 
 def an_answer_too_few_or_too_many_fails():
@@ -254,7 +283,10 @@ def shrinking_leaves_out_at_once_what_can_each_be_left_out():
 
 TESTS = [the_same_answers_pass, an_unlisted_difference_fails,
          another_action_of_a_listed_script_fails, a_listed_difference_passes,
-         a_listed_difference_that_is_gone_is_told, an_answer_too_few_or_too_many_fails,
+         a_listed_difference_that_is_gone_is_told,
+         a_listed_difference_that_is_gone_of_one_variant_or_action_is_told,
+         a_listed_difference_of_a_script_that_is_not_played_is_not_gone,
+         a_listed_difference_is_one_only_with_the_answers_it_tells, an_answer_too_few_or_too_many_fails,
          a_side_that_did_not_play_fails, an_error_in_a_script_fails_though_both_have_it,
          every_row_of_the_list_is_read, every_listed_script_is_there,
          each_audit_names_every_script_of_its_files_and_none_that_is_not,

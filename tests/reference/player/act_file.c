@@ -2,7 +2,7 @@
 /*
  * Actions on descriptors.
  *
- *	VAR = open PATH [ro|wo] [cloexec]	PATH: as names.c has it
+ *	VAR = open PATH [ro|wo|rw] [cloexec]	PATH: as names.c has it
  *	close FD, VAR = dup FD, dup2 FD FD
  *	VAR = pass FD [gone]			over a socket; with gone it is closed on its way
  *	pread FD LENGTH OFFSET [to=ADDRESS]	prints the bytes, or their hash
@@ -33,9 +33,15 @@
 
 static void act_open(struct call *call)
 {
-	int flags = call_flag(call, "ro") ? O_RDONLY : call_flag(call, "wo") ? O_WRONLY : O_RDWR;
+	int flags = O_RDWR;
 	char path[PATH_MAX];
 
+	if (call_flag(call, "ro"))
+		flags = O_RDONLY;
+	else if (call_flag(call, "wo"))
+		flags = O_WRONLY;
+	else
+		call_flag(call, "rw");
 	if (call_flag(call, "cloexec"))
 		flags |= O_CLOEXEC;
 	if (!names_path(path, sizeof(path), call_word(call, 1))) {

@@ -19,7 +19,7 @@ SECONDS = 100  # and no round is begun after these
 def first_difference(name, linux, ringfence, differences):
     """(action, on Linux, on Ringfence), or None. After one that is listed nothing is judged."""
     wrong = play.compare(linux or ["(not played)"], ringfence or ["(not played)"])
-    if not wrong or differences.listed(name, wrong[0][0]):
+    if not wrong or differences.listed(name, *wrong[0]):
         return None
     return wrong[0]
 
