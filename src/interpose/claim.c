@@ -11,7 +11,7 @@
  *			bound by itself
  *	device-ADDRESS	the device is bound by itself
  *	dma-N		shared: its DMA is given away; no host driver may have a device
- *	open-ADDRESS	shared: the device is open, and keeps its driver
+ *	open-ADDRESS	shared: the device or its own file is open, and keeps its driver
  *	owner-N		some device of the group is: one for the process, as the
  *			iommufds of one tell each other apart by themselves
  *
@@ -52,6 +52,10 @@ struct device_claim {
 };
 
 struct group_claim {
+	int fd;
+};
+
+struct open_claim {
 	int fd;
 };
 
@@ -242,10 +246,25 @@ static void group_disown(void *claim)
 	free(c);
 }
 
+/* First the lock, then the look at the driver: who takes it away later finds the lock. */
+static int driver_hold(const struct rf_device *dev, int *fd)
+{
+	char driver[64];
+	int ret = lock_take(fd, LOCK_SH, "open-%s", dev->name);
+
+	if (ret)
+		return ret;
+	ret = driver_of(engine_session(), dev->name, driver, sizeof(driver));
+	if (!ret && strcmp(driver, "vfio-pci") != 0)
+		ret = -ENODEV;
+	if (ret)
+		lock_drop(fd);
+	return ret;
+}
+
 static int device_use(struct rf_device *dev, void **claim)
 {
 	struct use_claim *c;
-	char driver[64];
 	int ret = group_own(dev->group, claim);
 
 	if (ret)
@@ -253,20 +272,17 @@ static int device_use(struct rf_device *dev, void **claim)
 	c = *claim;
 	c->dev = dev;
 	c->listener = NULL;
-	ret = lock_take(&c->open_fd, LOCK_SH, "open-%s", dev->name);
-	if (ret) {
-		group_disown(c);
-		return ret;
-	}
-	ret = driver_of(engine_session(), dev->name, driver, sizeof(driver));
-	if (!ret && strcmp(driver, "vfio-pci") != 0)
-		ret = -ENODEV;
-	if (!ret)
-		ret = owner_get(dev->group->id, &c->owner);
-	if (ret) {
-		lock_drop(&c->open_fd);
-		group_disown(c);
-	}
+	ret = driver_hold(dev, &c->open_fd);
+	if (ret)
+		goto disown;
+	ret = owner_get(dev->group->id, &c->owner);
+	if (ret)
+		goto release;
+	return 0;
+release:
+	lock_drop(&c->open_fd);
+disown:
+	group_disown(c);
 	return ret;
 }
 
@@ -279,6 +295,26 @@ static void device_unuse(void *claim)
 	owner_put(c->owner);
 	lock_drop(&c->open_fd);
 	group_disown(c);
+}
+
+static int device_keep(struct rf_device *dev, void **claim)
+{
+	struct open_claim *c = malloc(sizeof(*c));
+	int ret = c ? driver_hold(dev, &c->fd) : -ENOMEM;
+
+	if (ret)
+		free(c);
+	else
+		*claim = c;
+	return ret;
+}
+
+static void device_unkeep(void *claim)
+{
+	struct open_claim *c = claim;
+
+	lock_drop(&c->fd);
+	free(c);
 }
 
 static void device_listen(void *claim)
@@ -315,6 +351,8 @@ const struct vfio_claim_ops claim_ops = {
 	.disown = group_disown,
 	.use = device_use,
 	.unuse = device_unuse,
+	.keep = device_keep,
+	.unkeep = device_unkeep,
 	.listen = device_listen,
 	.refresh = drivers_refresh,
 };

@@ -6,6 +6,7 @@
  * the device: from then on its group cannot be opened, nor the device be bound
  * again, and the file answers what a group's device does. Where its DMA goes is
  * said by ATTACH_IOMMUFD_PT; the last copy of the descriptor undoes all of it.
+ * Bound or not, while the file is open the device keeps its driver.
  *
  * A file reads its device without a lock: it is set once, before it is told.
  *
@@ -28,6 +29,7 @@
 /**
  * struct cdev_file - an open device
  * @v: the device once bound; NULL: nothing is granted yet
+ * @open_claim: what keeps the device's driver
  * @claim: what the binding took of other processes
  */
 struct cdev_file {
@@ -36,6 +38,7 @@ struct cdev_file {
 	struct rf_device *dev;
 	const struct vfio_options *options;
 	struct vdev *_Atomic v;
+	void *open_claim;
 	void *claim;
 };
 
@@ -244,6 +247,8 @@ static void cdev_release(struct file *file)
 		pthread_mutex_unlock(&group->lock);
 		stats_add(&stats()->closes, 1);
 	}
+	if (cf->options->claims)
+		cf->options->claims->unkeep(cf->open_claim);
 	device_put(dev);
 	group_put(group);
 	free(cf);
@@ -261,6 +266,7 @@ int vfio_open_device(struct rf_device *dev, unsigned index, const struct vfio_op
 		     struct file **out)
 {
 	struct cdev_file *cf;
+	int ret;
 
 	if (!dev->model || device_gone(dev) || !dev->group || !dev->host_driver ||
 	    strcmp(dev->host_driver, "vfio-pci"))
@@ -268,6 +274,11 @@ int vfio_open_device(struct rf_device *dev, unsigned index, const struct vfio_op
 	cf = calloc(1, sizeof(*cf));
 	if (!cf)
 		return -ENOMEM;
+	ret = options->claims ? options->claims->keep(dev, &cf->open_claim) : 0;
+	if (ret) {
+		free(cf);
+		return ret;
+	}
 	snprintf(cf->path, sizeof(cf->path), "/dev/vfio/devices/vfio%u", index);
 	file_init(&cf->file, &cdev_ops, cf->path);
 	device_get(dev);

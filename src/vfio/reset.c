@@ -212,6 +212,15 @@ int reset_ioctl(struct vdev *v)
 	return 0;
 }
 
+/* Other processes may have bound devices of the bus to other drivers. */
+static void reset_refresh(const struct vdev *v)
+{
+	const struct vfio_claim_ops *claims = v->options->claims;
+
+	if (claims && claims->refresh)
+		claims->refresh();
+}
+
 static bool reset_has_driver(const struct rf_device *dev)
 {
 	return dev->group && dev->host_driver && !strcmp(dev->host_driver, "vfio-pci");
@@ -273,6 +282,7 @@ int reset_hot_info_ioctl(struct vdev *v, struct file_caller *caller, unsigned lo
 	if (!reset_has_bridge(v->dev))
 		return -ENODEV;
 
+	reset_refresh(v);
 	count = reset_count(v);
 	info.flags = 0;
 	info.count = count;
@@ -386,6 +396,7 @@ int reset_hot_ioctl(struct vdev *v, struct file_caller *caller, unsigned long ar
 		return -EINVAL;
 	if (!reset_has_bridge(v->dev))
 		return -ENODEV;
+	reset_refresh(v);
 	if (!v->through_group)
 		return reset_owned_bus(v);
 	if (hdr.count > reset_count(v))

@@ -24,6 +24,8 @@ struct rf_group;
  *	the host's may have its devices. 0 or a negative errno
  * @use: a device is about to be opened: until @unuse it keeps its driver. -ENODEV
  *	when it has lost it
+ * @keep: a device's own file is about to be opened: until @unkeep it keeps its driver,
+ *	and nothing more. -ENODEV when it has lost it
  * @listen: the program wants to be asked to let go of the device (IRQ_REQ): relay,
  *	until @unuse, what other processes ask. May come again; with no locks held
  * @refresh: other processes may have bound devices to other drivers: take that over,
@@ -36,6 +38,8 @@ struct vfio_claim_ops {
 	void (*disown)(void *claim);
 	int (*use)(struct rf_device *dev, void **claim);
 	void (*unuse)(void *claim);
+	int (*keep)(struct rf_device *dev, void **claim);
+	void (*unkeep)(void *claim);
 	void (*listen)(void *claim);
 	void (*refresh)(void);
 };
@@ -85,7 +89,8 @@ void vfio_group_recheck(struct rf_group *group);
 /*
  * open("/dev/vfio/devices/vfioN"), @index being N: -ENODEV for a device that
  * vfio-pci does not have or that no IOMMU isolates; -ENOMEM. Any number of
- * times: it is BIND_IOMMUFD that takes the device.
+ * times: it is BIND_IOMMUFD that takes the device. Until the file is closed the
+ * device keeps its driver.
  */
 int vfio_open_device(struct rf_device *dev, unsigned index, const struct vfio_options *options,
 		     struct file **out);
