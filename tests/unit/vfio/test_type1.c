@@ -79,6 +79,25 @@ static long unmap(struct fixture *f, uint32_t flags, uint64_t iova, uint64_t siz
 	return ret;
 }
 
+/* The right to read does not come with the right to write. */
+static void what_is_for_writing_only_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+	struct rf_device *dev = f->rig.devices[0];
+	int d = rig_device(&f->rig, f->g, 1);
+	uint32_t word = 0x1234;
+
+	probe_config_set(&f->rig, d, 0x04, 0x0006, 2);
+	assert_int_equal(map(f, VFIO_DMA_MAP_FLAG_WRITE, 0, 0, K), 0);
+	assert_int_equal(map(f, RW, 0, K, K), 0);
+	assert_int_equal(rf_dma_write(dev, 8, &word, sizeof(word)), 0);
+	word = 0;
+	assert_int_equal(rf_dma_read(dev, K + 8, &word, sizeof(word)), 0);
+	assert_int_equal(word, 0x1234);
+	assert_true(rf_dma_read(dev, 8, &word, sizeof(word)) < 0);
+	rig_close(&f->rig, d);
+}
+
 static void entry_limit_is_enospc_until_one_goes(void **state)
 {
 	struct fixture *f = *state;
@@ -470,6 +489,7 @@ static void info_tells_both_versions_of_the_range_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(what_is_for_writing_only_cannot_be_read),
 		T(entry_limit_is_enospc_until_one_goes),
 		T(memory_limit_is_enomem_and_comes_last),
 		T(memory_limit_spans_containers),
