@@ -21,7 +21,7 @@
 #include "iommufd/ctx.h"
 #include "memory/owner.h"
 
-#define ZERO_CHUNK     512u
+#define ZERO_CHUNK     512u /* divides a page */
 #define EXTENSION_BASE 0xE0u
 
 /**
@@ -108,13 +108,17 @@ static const struct ioctl_op *op_find(const struct iommufd_ctx *ctx, unsigned in
 	return NULL;
 }
 
-/* 0, -E2BIG, -EFAULT; stops at the first byte that is not zero. */
+/*
+ * 0, -E2BIG, -EFAULT; stops at the first byte that is not zero. No read reaches over the end of a
+ * page, so that memory which ends behind such a byte is not missed.
+ */
 static int check_zeroed(struct file_caller *caller, uintptr_t from, size_t len)
 {
 	unsigned char buf[ZERO_CHUNK];
 
 	while (len) {
-		size_t n = len < sizeof(buf) ? len : sizeof(buf);
+		size_t room = ZERO_CHUNK - from % ZERO_CHUNK;
+		size_t n = len < room ? len : room;
 
 		if (owner_read(caller->owner, buf, from, n))
 			return -EFAULT;

@@ -102,6 +102,13 @@ static void a_pointer_to_nowhere_is_said(void **state)
 		memcpy(edge + PAGE - calls[i].size, &size, sizeof(size));
 		if (call(rig, calls[i].cmd, edge + PAGE - calls[i].size) != -EFAULT)
 			fail_msg("%s", calls[i].name);
+		/* nor has it to be there once something before is not zero */
+		size = PAGE;
+		memset(edge + PAGE - calls[i].size - 8, 0, calls[i].size + 7);
+		edge[PAGE - 1] = 1;
+		memcpy(edge + PAGE - calls[i].size - 8, &size, sizeof(size));
+		if (call(rig, calls[i].cmd, edge + PAGE - calls[i].size - 8) != -E2BIG)
+			fail_msg("%s", calls[i].name);
 	}
 	munmap(edge, PAGE);
 }
