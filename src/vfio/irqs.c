@@ -251,10 +251,11 @@ static int msi_enable(struct vdev *v, uint32_t index, unsigned vectors)
 	struct virqs *q = &v->irqs;
 	bool many = v->dev->iommu && v->dev->iommu->irq_remapping;
 
+	/* in this order for MSI-X, in the other for MSI */
+	if (!vectors && (index == VFIO_PCI_MSIX_IRQ_INDEX || !v->power))
+		return -ERANGE;
 	if (v->power)
 		return -EINVAL;
-	if (!vectors)
-		return -ERANGE;
 	/* without interrupt remapping a host has a single MSI vector to give */
 	if (index == VFIO_PCI_MSI_IRQ_INDEX && vectors > 1 && !many)
 		return 1;

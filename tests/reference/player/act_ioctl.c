@@ -195,7 +195,9 @@ static void say_rest(struct call *call, const struct room *room, size_t size)
 	}
 }
 
-static void take_fields(struct call *call, const struct room *room, const struct ioctl_desc *desc)
+/* Of a call that failed there is no descriptor: not 0, which is somebody's. */
+static void take_fields(struct call *call, const struct room *room, const struct ioctl_desc *desc,
+			int ret)
 {
 	for (unsigned i = 3; i < call->ntokens; i++) {
 		const char *token = call->tokens[i], *to = strchr(token, '>');
@@ -207,7 +209,9 @@ static void take_fields(struct call *call, const struct room *room, const struct
 		if (!field)
 			script_error(call, "no field %s", token);
 		call_word(call, i);
-		var_set(call, to + 1, room_get(room->at, room, field));
+		var_set(call, to + 1,
+			field->kind == FIELD_FD && ret < 0 ? (uint64_t)-1 :
+							     room_get(room->at, room, field));
 	}
 }
 
@@ -257,7 +261,7 @@ static void play_struct(struct call *call, const struct ioctl_desc *desc)
 	say_return(call, desc, ret);
 	say_fields(call, &room, desc, ret);
 	say_rest(call, &room, size);
-	take_fields(call, &room, desc);
+	take_fields(call, &room, desc, ret);
 	room_close(&room);
 }
 

@@ -87,7 +87,7 @@ def doors(mk):
 
 def calls(mk):
     common_memory(mk)
-    for name in ("e", "f", "k"):
+    for name in ("e", "f", "k", "w"):
         mk.say(f"{name} = eventfd")
     mk.say("h = open container")
     mk.say("v = open cdev:nvme")

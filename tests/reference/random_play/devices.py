@@ -202,8 +202,11 @@ def irq_ioeventfd(mk):
 
 
 def device_feature(mk):
-    """The payload of whatever it is: descriptors, flags, sizes, ranges."""
-    payload = mk.pick(["", "", " u32[e,0]", " u32[-1,0]", " u32[e,1]", " u64[0]", " u64[4096]",
+    """The payload of whatever it is: descriptors, flags, sizes, ranges.
+
+    Nobody waits for w: the guest's kernel, without power management, never wakes a device.
+    """
+    payload = mk.pick(["", "", " u32[w,0]", " u32[-1,0]", " u32[w,1]", " u64[0]", " u64[4096]",
                        " u32[4096,1] u64[b]", " u64[0,64K,4K,b]", " u32[0,0,0,0]", " u32[1]"])
     mk.say(f"ioctl d VFIO_DEVICE_FEATURE flags=({mk.rng.randint(0, 7)}<<16)|{mk.rng.randint(0, 12)}"
            f"{payload}")
@@ -230,6 +233,7 @@ def device_start(mk, name):
     mk.say("e = eventfd")
     mk.say("f = eventfd")
     mk.say("k = eventfd")
+    mk.say("w = eventfd")
 
 
 def regions(mk):
