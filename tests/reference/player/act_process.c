@@ -16,6 +16,7 @@
  *	drop memlock		the right to lock more than that
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,12 +80,27 @@ static struct part *part_find(struct call *call, const char *name, bool make)
 	script_error(call, "no such child or thread, or too many");
 }
 
+/*
+ * A file of ours at a number that no descriptor of a script had: scripts go on using the numbers of
+ * what they have closed.
+ */
+static int memory_file(const char *name, unsigned flags)
+{
+	int fd = memfd_create(name, flags);
+	int far = fcntl(fd, flags & MFD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 900);
+
+	if (far < 0)
+		return fd;
+	close(fd);
+	return far;
+}
+
 static void block_spawn(struct call *call, const struct script *script, unsigned at)
 {
 	struct part *part = part_find(call, call_word(call, 1), true);
 	struct stage stage = *call->stage;
 
-	part->output = memfd_create("output", MFD_CLOEXEC);
+	part->output = memory_file("output", MFD_CLOEXEC);
 	fflush(call->stage->out);
 	part->pid = fork();
 	if (!part->pid) {
@@ -139,7 +155,7 @@ static void block_exec(struct call *call, const struct script *script, unsigned 
 	const char *args[2 * MAX_VARS + 2 * MAX_DEVICES + 8];
 	char text[32], *var;
 	unsigned n = 0;
-	FILE *file = fdopen(memfd_create("block", 0), "w");
+	FILE *file = fdopen(memory_file("block", 0), "w");
 
 	if (!file)
 		script_error(call, "no memory");
