@@ -483,6 +483,14 @@ static int device_held(const char *session, const char *address, bool ask)
 	return held;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /*
  * As Linux: the program that has the device open is asked to let go of it, again every
  * ten seconds, and waited for as long as that takes. No lock is held meanwhile, and
@@ -490,7 +498,9 @@ static int device_held(const char *session, const char *address, bool ask)
  */
 static int wait_for_users(const char *session, const char *address)
 {
-	unsigned nap = WAIT_NAP_MS, waited = 0, asked = 0;
+	uint64_t start = now_ms(), waited = 0, asked = 0;
+	unsigned nap = WAIT_NAP_MS;
+	bool told = false;
 	int ret;
 
 	for (;;) {
@@ -501,10 +511,12 @@ static int wait_for_users(const char *session, const char *address)
 			return ret;
 		asked += ask ? WAIT_ASK_MS : 0;
 		nanosleep(&(struct timespec){ .tv_nsec = nap * 1000000l }, NULL);
-		if (waited < WAIT_TELL_MS && waited + nap >= WAIT_TELL_MS)
+		waited = now_ms() - start;
+		if (!told && waited >= WAIT_TELL_MS) {
+			told = true;
 			log_line(LOG_WARN, "%s is open: waiting until its program lets go of it",
 				 address);
-		waited += nap;
+		}
 		nap = nap * 2 < WAIT_NAP_MAX ? nap * 2 : WAIT_NAP_MAX;
 	}
 }

@@ -275,7 +275,7 @@ def asked(seconds):
     return bool(select.select([wish], [], [], seconds)[0]) and os.eventfd_read(wish)
 print("asked", asked(3), flush=True)
 if how == "stubborn":
-    print("asked again", asked(12), time.monotonic() - start > 9, shell.poll(), flush=True)
+    print("asked again", asked(60), time.monotonic() - start > 9, shell.poll(), flush=True)
 if how == "deaf":
     shell.send_signal(signal.SIGINT)
 else:
