@@ -152,27 +152,35 @@ static size_t address_at(const char *line, struct pci_address *at)
 	return pci_address_parse(text, at) ? 0 : len;
 }
 
+/* Up to four hexadecimal digits and nothing else: %x takes signs and "0x" as well. */
+#define HEX4 "%4[0-9a-fA-F]"
+
+static uint16_t hex4(const char *digits)
+{
+	return (uint16_t)strtoul(digits, NULL, 16);
+}
+
 /* "[8086:1533]", the last of the line, after "[0200]:"; or "0200: 8086:1533" of -n. */
 static void line_ids(const char *rest, struct pci_function *fn)
 {
-	unsigned class, vendor, device;
+	char class[5], vendor[5], device[5];
 	const char *at = rest;
 
-	if (sscanf(rest, " %4x: %4x:%4x", &class, &vendor, &device) == 3) {
-		fn->vendor = (uint16_t)vendor;
-		fn->device = (uint16_t)device;
-		fn->class = class << 8;
+	if (sscanf(rest, " " HEX4 ": " HEX4 ":" HEX4, class, vendor, device) == 3) {
+		fn->vendor = hex4(vendor);
+		fn->device = hex4(device);
+		fn->class = (uint32_t)hex4(class) << 8;
 		return;
 	}
 	while ((at = strchr(at, '['))) {
 		int end = -1;
 
-		if (sscanf(at, "[%4x:%4x]%n", &vendor, &device, &end) == 2 && end == 11) {
-			fn->vendor = (uint16_t)vendor;
-			fn->device = (uint16_t)device;
+		if (sscanf(at, "[" HEX4 ":" HEX4 "]%n", vendor, device, &end) == 2 && end == 11) {
+			fn->vendor = hex4(vendor);
+			fn->device = hex4(device);
 		}
-		if (!fn->class && sscanf(at, "[%4x]:%n", &class, &end) == 1 && end == 7)
-			fn->class = class << 8;
+		if (!fn->class && sscanf(at, "[" HEX4 "]:%n", class, &end) == 1 && end == 7)
+			fn->class = (uint32_t)hex4(class) << 8;
 		at++;
 	}
 }

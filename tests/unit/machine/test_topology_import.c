@@ -508,12 +508,34 @@ static void a_machine_file_is_written(void **state)
 	import_release(&import);
 }
 
+static void a_class_has_no_sign(void **state)
+{
+	static const char *const classes[] = { "[-604]", "[+604]", "[0x60]", "[ 604]", "[06040]" };
+
+	for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		struct pci_address at = { .bus = 1 };
+		struct import import;
+		char text[1024], *error = NULL;
+
+		log_begins();
+		snprintf(text, sizeof(text), "01:00.0 VGA %s: Some [10de:1c8d] (rev ff)\n" ONES_64,
+			 classes[i]);
+		if (import_lspci(text, "saved.txt", &import, &error))
+			fail_msg("%s", error);
+		assert_int_equal(topology_find(import.topology, &at)->class, 0);
+		assert_int_equal(topology_find(import.topology, &at)->vendor, 0x10de);
+		import_free(&import);
+		log_ends();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_of_lspci_is_read),
 		cmocka_unit_test(what_is_not_whole_is_refused),
 		cmocka_unit_test(functions_that_do_not_answer_are_taken_as_plain_ones),
+		cmocka_unit_test(a_class_has_no_sign),
 		cmocka_unit_test(sizes_of_bars_are_kept),
 		cmocka_unit_test(bridges_that_nobody_configured_are_taken),
 		cmocka_unit_test(every_cut_is_noticed),
