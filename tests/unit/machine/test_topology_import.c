@@ -524,7 +524,7 @@ static void a_class_has_no_sign(void **state)
 			fail_msg("%s", error);
 		assert_int_equal(topology_find(import.topology, &at)->class, 0);
 		assert_int_equal(topology_find(import.topology, &at)->vendor, 0x10de);
-		import_free(&import);
+		import_release(&import);
 		log_ends();
 	}
 }
