@@ -92,9 +92,12 @@ def again(mk):
 
 
 def child(mk, *actions):
+    """Memory first: what a child takes away after it has mapped it is gone for devices here
+    (memory/taken-away-by-a-child)."""
+    chosen = [mk.pick([memory, *actions]) for _ in range(mk.rng.randint(1, 3))]
     mk.say("fork")
-    for _ in range(mk.rng.randint(1, 3)):
-        mk.pick([memory, *actions])(mk)
+    for action in sorted(chosen, key=lambda action: action is not memory):
+        action(mk)
     mk.say("end")
 
 
