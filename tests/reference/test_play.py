@@ -249,6 +249,10 @@ def shrunk(text, bad):
                        for x in linux[name]] for name, text in scripts}
         return linux, here
 
+    longer = "show 1\nbad 1 of some length\nbad 2\n"
+    action = "bad 1 of some length"
+    small = shrink.shrink([("r", longer)], table(""), both, {"r": action})
+    assert small["r"][0] == f"{action}\n", small
     small = shrink.shrink([("r", text)], table(""), both)
     return small["r"][0], len(rounds)
 

@@ -92,8 +92,8 @@ def tries(text, spare=()):
 class Shrinking:
     """A sequence on its way to few lines."""
 
-    def __init__(self, name, text):
-        self.name, self.text = name, text
+    def __init__(self, name, text, wanted):
+        self.name, self.text, self.wanted = name, text, wanted
         self.spare = ()
         self.shown = ["no time to shrink it"]
         self.active = True
@@ -110,7 +110,7 @@ class Shrinking:
         for n, text in enumerate(self.batch):
             key = f"{self.name}#{n}"
             what = first_difference(self.name, linux.get(key), ringfence.get(key), differences)
-            if what:
+            if what and self.wanted in (None, what[0]):
                 good.append((len(text), text, what))
         if not good:
             self.active = False
@@ -131,9 +131,12 @@ class Shrinking:
         self.text = best
 
 
-def shrink(scripts, differences, both, seconds=SECONDS):
-    """{name: (text, [what differs])}; both(scripts) plays on both sides."""
-    every = [Shrinking(name, text) for name, text in sorted(scripts, key=lambda s: len(s[1]))]
+def shrink(scripts, differences, both, actions=None, seconds=SECONDS):
+    """{name: (text, [what differs])}; both(scripts) plays on both sides. actions: {name: that must
+    stay the first that differs}, lest a shorter text shows another difference, perhaps a listed one.
+    """
+    every = [Shrinking(name, text, (actions or {}).get(name))
+             for name, text in sorted(scripts, key=lambda s: len(s[1]))]
     end = time.monotonic() + seconds
     for _ in range(ROUNDS):
         active = [one for one in every if one.active][:AT_ONCE]
