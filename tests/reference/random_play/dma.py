@@ -7,7 +7,7 @@ whether it can be read differs (map/write-only-devices in docs/differences.md).
 from .spaces import ioas_allow, ioas_destroy, ioas_option, ioas_ranges
 
 BASES = ["0", "0", "4K", "8K", "12K", "16K", "64K", "68K", "1M", "2M", "2M+4K"]
-FAR = ["(1<<28)-4K", "1<<28", "1G", "0xfedff000", "(1<<39)-4K", "0xfee00000"]
+FAR = ["(1<<28)-4K", "(1<<28)", "1G", "0xfedff000", "(1<<39)-4K", "0xfee00000"]
 WRITE_ONLY = "128M"
 SIZES = ["4K", "8K", "12K", "16K", "64K", "32K", "48K"]
 PLACES = ["m", "m", "m+4K", "m+16K", "m+32K", "p", "p+4K", "p+32K", "s", "s+8K", "q"]
